@@ -1,0 +1,1 @@
+//! The configuration file: what may be written in it, and what it means.

@@ -1,0 +1,1 @@
+//! Vendor packs: host → vendor, what is collected, what breaks, source.

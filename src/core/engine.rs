@@ -1,0 +1,109 @@
+//! The one door into core.
+//!
+//! # Contract
+//!
+//! 1. Give the engine one input: [`Engine::handle`].
+//! 2. Take outputs with [`Engine::poll`] and do them, until [`Output::Wait`].
+//! 3. Wait for the next input or for that instant, whichever is first; then
+//!    go to 1, with [`Input::Timeout`] if it was the instant.
+//!
+//! The engine has one owner and no locks. To change the rules, hand it a new
+//! policy; a packet sees either the old one or the new one, never half of each.
+//! Everything it sees is an `(Instant, Input)`: recorded, it is a bug report
+//! that replays.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::core::event::Event;
+use crate::core::flow::{FiveTuple, Owner};
+use crate::core::policy::Policy;
+use crate::core::time::Instant;
+
+/// Names one question to an upstream, from [`Output::Ask`] to its end.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct AskId(pub u64);
+
+/// Names one search for an owner.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SearchId(pub u64);
+
+/// How an upstream is asked. Encrypted ways join here.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Transport {
+    /// One datagram each way (RFC 1035 §4.2.1).
+    Udp,
+    /// Two bytes of length before each message (RFC 1035 §4.2.2).
+    Tcp,
+}
+
+/// What happens to the engine.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// An IP packet came out of the TUN.
+    Packet(&'a [u8]),
+    /// An upstream sent this message. May come more than once for a question:
+    /// what does not match is not an answer. Without the length bytes of TCP.
+    Answer {
+        /// The question.
+        ask: AskId,
+        /// The message, as it came.
+        message: &'a [u8],
+    },
+    /// The upstream cannot be reached, or hung up.
+    AskFailed {
+        /// The question.
+        ask: AskId,
+    },
+    /// A search for an owner ended. An owner with nothing known is an answer.
+    Owner {
+        /// The search.
+        search: SearchId,
+        /// What was found.
+        owner: Owner,
+    },
+    /// From now on, decide by this policy.
+    Policy(Arc<Policy>),
+    /// From now on, ask these upstreams, best first.
+    Upstreams(Vec<SocketAddr>),
+    /// The addresses of this host changed: a packet from one of them is a
+    /// program's on this host, any other is a device's.
+    OwnAddresses(Vec<IpAddr>),
+    /// The instant of [`Output::Wait`] has come.
+    Timeout,
+}
+
+/// What the engine wants done.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Write this IP packet to the TUN.
+    Packet(&'a [u8]),
+    /// Send this message to an upstream from a fresh socket with a random port,
+    /// and hand in what comes back as [`Input::Answer`] or [`Input::AskFailed`].
+    Ask {
+        /// Names the question.
+        ask: AskId,
+        /// Whom.
+        upstream: SocketAddr,
+        /// How.
+        transport: Transport,
+        /// The message, without the length bytes of TCP.
+        message: &'a [u8],
+    },
+    /// Nothing is awaited for this question any more: close its socket.
+    Forget {
+        /// The question.
+        ask: AskId,
+    },
+    /// Find out whose flow this is, and hand it in as [`Input::Owner`].
+    WhoOwns {
+        /// Names the search.
+        search: SearchId,
+        /// The flow; its source is on this host.
+        flow: FiveTuple,
+    },
+    /// This happened. For the journal.
+    Seen(Event),
+    /// Nothing to do before this instant, or before the next input if `None`.
+    Wait(Option<Instant>),
+}

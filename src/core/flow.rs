@@ -1,0 +1,57 @@
+//! Flows: who talks to whom.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A transport protocol that optout decides about.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// RFC 9293.
+    Tcp,
+    /// RFC 768.
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
+}
+
+/// The five values that name a flow, as its first packet has them.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct FiveTuple {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// Who started the flow.
+    pub source: SocketAddr,
+    /// Whom it is meant for.
+    pub destination: SocketAddr,
+}
+
+/// The program a flow of this host belongs to. A part that could not be learnt is `None`.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize)]
+pub struct Owner {
+    /// User id of the socket.
+    pub uid: Option<u32>,
+    /// Process id of a process that holds the socket.
+    pub pid: Option<u32>,
+    /// What a person would call it: the file name of the executable.
+    pub program: Option<Arc<str>>,
+}
+
+/// Who asked: a program on this host, or a device whose packets we forward.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Client {
+    /// This host. The owner is `None` until it is known, and if it cannot be.
+    Host(Option<Owner>),
+    /// Another device, by its address.
+    Device(IpAddr),
+}

@@ -1,0 +1,421 @@
+//! What a person may ask the daemon, and what it answers: the language of the
+//! control socket, one JSON object a line each way.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::event::Outcome;
+use crate::core::flow::Protocol;
+use crate::core::host::HostName;
+use crate::core::verdict::{Mode, RuleText, Via};
+
+/// One request. The connection carries one, then its [`Response`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do", deny_unknown_fields)]
+pub enum Request {
+    /// Switch on, for good.
+    On,
+    /// Switch off, for good.
+    Off,
+    /// Let everything through for a while.
+    Pause {
+        /// How long.
+        seconds: u64,
+    },
+    /// End a pause.
+    Resume,
+    /// How things are: [`Status`].
+    Status,
+    /// Stored events, newest last: a stream of [`LogLine`], then [`Response::Done`].
+    Log(LogQuery),
+    /// The verdict about a name or address with its evidence: [`Explanation`].
+    Explain {
+        /// A host name or an address.
+        subject: String,
+        /// Judge as for this program.
+        app: Option<String>,
+        /// Judge as for this client.
+        client: Option<String>,
+    },
+    /// Add or replace a rule of the user's own.
+    AddRule(UserRule),
+    /// Remove the user's own rules that name exactly this.
+    RemoveRule {
+        /// A host name or a prefix.
+        subject: String,
+    },
+    /// The user's own rules: `Vec<UserRule>`.
+    Rules,
+    /// The vendors, their modes and counts: `Vec<VendorLine>`.
+    Vendors,
+    /// Set a vendor's mode, or the date of the user's opt-out, or both.
+    SetVendor {
+        /// Key of the vendor.
+        vendor: String,
+        /// The new mode.
+        mode: Option<Mode>,
+        /// ISO date on which the user opted out at the vendor; empty to forget it.
+        opted_out: Option<String>,
+    },
+    /// What was stopped since then: [`Report`].
+    Report {
+        /// Seconds since 1970 (UTC) from which on to count.
+        since: i64,
+    },
+    /// Read the configuration and the lists anew.
+    Reload,
+}
+
+/// What kind of rule.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Let through, whatever lists say.
+    Allow,
+    /// Stop.
+    Block,
+}
+
+/// A rule of the user's own.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserRule {
+    /// Allow or block.
+    pub action: Action,
+    /// A host name, a name with `*.` before it (only what is below), an address or a prefix.
+    pub subject: String,
+    /// Exactly this name; otherwise also everything below it.
+    #[serde(default)]
+    pub exact: bool,
+    /// Seconds since 1970 (UTC) at which it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// Only for this program (its file name, or `uid:1000`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Only for this client (its address).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// Done, and nothing more to say, or a sentence for the user.
+    Done(Option<String>),
+    /// Could not: one line, what happened, why, what to do.
+    Failed(String),
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// One of the answers to [`Request::Log`].
+    Log(Box<LogLine>),
+    /// To [`Request::Explain`].
+    Explanation(Box<Explanation>),
+    /// To [`Request::Rules`].
+    Rules(Vec<UserRule>),
+    /// To [`Request::Vendors`].
+    Vendors(Vec<VendorLine>),
+    /// To [`Request::Report`].
+    Report(Box<Report>),
+}
+
+/// Which events to show.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogQuery {
+    /// Stay and show what comes.
+    pub follow: bool,
+    /// At most so many, the newest; 0 for all.
+    pub last: u64,
+    /// Only from this time on, seconds since 1970 (UTC).
+    pub since: Option<i64>,
+    /// Only with this outcome.
+    pub outcome: Option<Outcome>,
+    /// Only names that contain this text.
+    pub name: Option<String>,
+    /// Only of this program.
+    pub app: Option<String>,
+    /// Only of this client.
+    pub client: Option<String>,
+    /// Only of this vendor.
+    pub vendor: Option<String>,
+}
+
+/// One stored event: equal ones that came together share a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Milliseconds since 1970 (UTC) of the first.
+    pub first_ms: i64,
+    /// Milliseconds since 1970 (UTC) of the last.
+    pub last_ms: i64,
+    /// How many.
+    pub count: u64,
+    /// What was done.
+    pub outcome: Outcome,
+    /// The host, if known.
+    pub host: Option<HostName>,
+    /// `A`, `AAAA`, `HTTPS`, … for a question; `None` for a connection.
+    pub query: Option<String>,
+    /// Protocol, port and address of a connection; `None` for a question.
+    pub connection: Option<(Protocol, u16, IpAddr)>,
+    /// Who asked.
+    pub client: ClientLine,
+    /// The rule that decided.
+    pub rule: Option<RuleText>,
+    /// What the rule matched.
+    pub via: Option<Via>,
+}
+
+/// Who asked, as far as known.
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize)]
+pub struct ClientLine {
+    /// Address of a device; `None` for this host.
+    pub address: Option<IpAddr>,
+    /// Its hardware address.
+    pub mac: Option<Arc<str>>,
+    /// Its host name.
+    pub name: Option<Arc<str>>,
+    /// User id, for a program on this host.
+    pub uid: Option<u32>,
+    /// Process id.
+    pub pid: Option<u32>,
+    /// File name of the program.
+    pub program: Option<Arc<str>>,
+}
+
+/// How things are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// `on`, `off` or `paused`.
+    pub state: String,
+    /// Seconds since 1970 (UTC) at which a pause ends.
+    pub paused_until: Option<i64>,
+    /// `selective`.
+    pub capture: String,
+    /// `open` or `closed`.
+    pub fail_policy: String,
+    /// Global mode.
+    pub mode: Mode,
+    /// How blocked names are answered.
+    pub block_answer: String,
+    /// Name of the TUN device.
+    pub device: String,
+    /// Seconds since 1970 (UTC) of the start.
+    pub started: i64,
+    /// Resolvers that passed questions go to, best first.
+    pub upstreams: Vec<UpstreamLine>,
+    /// The lists in use.
+    pub lists: Vec<ListLine>,
+    /// Counters since the start.
+    pub counters: Counters,
+    /// What keeps optout from doing its job, each with its remedy. Empty is good.
+    pub problems: Vec<String>,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamLine {
+    /// Address and port.
+    pub address: String,
+    /// Where it was learnt: `config`, `/etc/resolv.conf`, ….
+    pub source: String,
+    /// False after it failed to answer, until it answers again.
+    pub answering: bool,
+}
+
+/// One list in use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListLine {
+    /// Its name.
+    pub name: String,
+    /// `pack`, `hosts` or `domains`.
+    pub format: String,
+    /// Rules taken from it.
+    pub rules: u64,
+    /// Lines that are not rules and not comments.
+    pub ignored: u64,
+    /// Seconds since 1970 (UTC) of its last change; `None` for what is built in.
+    pub changed: Option<i64>,
+    /// Its mode.
+    pub mode: Mode,
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Packets that came out of the TUN.
+    pub packets: u64,
+    /// DNS questions.
+    pub queries: u64,
+    /// Of these, blocked.
+    pub blocked: u64,
+    /// Of these, watched.
+    pub watched: u64,
+    /// Of these, passed.
+    pub passed: u64,
+    /// Attempts to connect to a blocked host.
+    pub connections: u64,
+    /// Messages and packets that made no sense.
+    pub malformed: u64,
+    /// Questions that no upstream answered.
+    pub unanswered: u64,
+    /// Events that could not be stored.
+    pub events_lost: u64,
+    /// Times the daemon was woken.
+    pub wakeups: u64,
+}
+
+/// A verdict with its whole evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// What was asked about.
+    pub subject: String,
+    /// What happens to it.
+    pub outcome: Outcome,
+    /// One sentence: why.
+    pub because: String,
+    /// Every rule that names it, the deciding one first.
+    pub rules: Vec<ExplainedRule>,
+    /// What the catalogue knows of it.
+    pub entry: Option<EntryLine>,
+}
+
+/// One rule that names the subject.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainedRule {
+    /// The rule.
+    pub rule: RuleText,
+    /// `allow`, `block`, `watch` or `never-block`.
+    pub action: String,
+    /// What it matched.
+    pub via: Via,
+}
+
+/// An entry of the catalogue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EntryLine {
+    /// Key of the vendor.
+    pub vendor: String,
+    /// Its name.
+    pub vendor_name: String,
+    /// The product that calls home.
+    pub product: String,
+    /// What is collected.
+    pub collects: String,
+    /// Kind of collecting.
+    pub category: String,
+    /// What breaks when it is blocked.
+    pub breaks: String,
+    /// `high`, `medium` or `low`.
+    pub confidence: String,
+    /// Whether `collects` was inferred from the name alone.
+    pub inferred: bool,
+    /// Where this is known from.
+    pub sources: Vec<String>,
+    /// Where the vendor's own switch is, if there is one.
+    pub opt_out: Option<String>,
+}
+
+/// One vendor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VendorLine {
+    /// Its key, such as `oneplus`.
+    pub vendor: String,
+    /// Its name.
+    pub name: String,
+    /// Its mode.
+    pub mode: Mode,
+    /// Entries that block.
+    pub blocks: u64,
+    /// Entries that are only watched by default.
+    pub watches: u64,
+    /// Entries that keep something reachable.
+    pub allows: u64,
+    /// What the vendor's devices do, in a paragraph.
+    pub story: String,
+    /// Where the vendor's own switch is.
+    pub opt_out: Option<String>,
+    /// ISO date on which the user opted out.
+    pub opted_out: Option<String>,
+    /// Stopped so far, as the journal knows.
+    pub blocked: u64,
+}
+
+/// What was stopped.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// From, seconds since 1970 (UTC).
+    pub since: i64,
+    /// To.
+    pub until: i64,
+    /// Questions and connections that were stopped.
+    pub blocked: u64,
+    /// Those that would have been.
+    pub watched: u64,
+    /// Those let through.
+    pub passed: u64,
+    /// By vendor, most stopped first.
+    pub vendors: Vec<ReportVendor>,
+    /// By host, most stopped first.
+    pub hosts: Vec<ReportHost>,
+    /// By app or client, most stopped first.
+    pub clients: Vec<ReportClient>,
+}
+
+/// What a vendor's software did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReportVendor {
+    /// Its key; empty for what is in no pack.
+    pub vendor: String,
+    /// Its name.
+    pub name: String,
+    /// Stopped.
+    pub blocked: u64,
+    /// Would have been stopped.
+    pub watched: u64,
+    /// Different hosts.
+    pub hosts: u64,
+    /// Seconds since 1970 (UTC) of the first and the last attempt.
+    pub first: i64,
+    /// See `first`.
+    pub last: i64,
+    /// ISO date on which the user opted out.
+    pub opted_out: Option<String>,
+    /// Attempts on and after that day, whenever the report begins.
+    pub since_opt_out: Option<u64>,
+}
+
+/// What was tried with one host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReportHost {
+    /// The host.
+    pub host: String,
+    /// What was done.
+    pub outcome: Outcome,
+    /// Questions.
+    pub queries: u64,
+    /// Attempts to connect.
+    pub connections: u64,
+    /// The rule.
+    pub rule: Option<RuleText>,
+    /// What is collected, from the catalogue.
+    pub collects: Option<String>,
+}
+
+/// What one app or client did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReportClient {
+    /// Who.
+    pub client: ClientLine,
+    /// Stopped.
+    pub blocked: u64,
+    /// Would have been stopped.
+    pub watched: u64,
+    /// Let through.
+    pub passed: u64,
+}

@@ -1,0 +1,1 @@
+//! The impure part: does what core decided, decides nothing.
