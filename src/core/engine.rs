@@ -28,6 +28,10 @@ pub struct AskId(pub u64);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SearchId(pub u64);
 
+/// Names the way back to who asked through a listener of the shell.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct WayBack(pub u64);
+
 /// How an upstream is asked. Encrypted ways join here.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Transport {
@@ -69,6 +73,20 @@ pub enum Input<'a> {
     /// The addresses of this host changed: a packet from one of them is a
     /// program's on this host, any other is a device's.
     OwnAddresses(Vec<IpAddr>),
+    /// A question that did not come through the TUN: a listener of the shell took
+    /// it, because the client's address cannot be forwarded (IPv6 link-local).
+    Question {
+        /// Names the way back, for [`Output::Reply`].
+        way_back: WayBack,
+        /// Who asked.
+        client: IpAddr,
+        /// The address that was asked.
+        resolver: SocketAddr,
+        /// How the question came.
+        transport: Transport,
+        /// The message, without the length bytes of TCP.
+        message: &'a [u8],
+    },
     /// The instant of [`Output::Wait`] has come.
     Timeout,
 }
@@ -101,6 +119,13 @@ pub enum Output<'a> {
         search: SearchId,
         /// The flow; its source is on this host.
         flow: FiveTuple,
+    },
+    /// The reply to [`Input::Question`].
+    Reply {
+        /// Which question.
+        way_back: WayBack,
+        /// The message, without the length bytes of TCP.
+        message: &'a [u8],
     },
     /// This happened. For the journal.
     Seen(Event),
