@@ -1,1 +1,3 @@
 //! Flows over time.
+
+pub mod refuse;

@@ -1,0 +1,286 @@
+//! IPv4 (RFC 791) and IPv6 (RFC 8200), as far as the transport header.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::core::wire::checksum::Sum;
+use crate::core::wire::reader::Reader;
+use crate::core::wire::{Malformed, Unwritable};
+
+/// A packet whose headers add up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Packet<'a> {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// Whom it is meant for.
+    pub destination: IpAddr,
+    /// Number of the transport protocol, after all extension headers.
+    pub protocol: u8,
+    /// Where the byte that says `protocol` is, counted from the first.
+    pub protocol_at: usize,
+    /// Whether this is all of a datagram.
+    pub fragment: Fragment,
+    /// What the last header is followed by.
+    pub payload: &'a [u8],
+    /// The whole packet, without what came after its end.
+    pub bytes: &'a [u8],
+}
+
+/// Which part of a datagram a packet carries.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fragment {
+    /// All of it. An atomic fragment (RFC 6946) counts as such.
+    Whole,
+    /// Its beginning, so the transport header is here.
+    First,
+    /// A part without the transport header.
+    Later,
+}
+
+impl<'a> Packet<'a> {
+    /// Reads what came out of the TUN in one read.
+    ///
+    /// Bytes after the end that the header states are cut off. Does not
+    /// allocate, and reads at most 8 extension headers.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] for a version other than 4 and 6, lengths that point past
+    /// the end, a wrong IPv4 header checksum, a routing header that is not
+    /// spent or of type 0 (RFC 5095), and longer chains of extension headers.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        match bytes.first().map(|first| first >> 4) {
+            Some(4) => Self::parse_v4(bytes),
+            Some(6) => Self::parse_v6(bytes),
+            _ => Err(Malformed("IP version")),
+        }
+    }
+
+    /// Whether an answer to this packet would go to the host that sent it and
+    /// nowhere else: both ends are hosts, and they are two (RFC 1122 §3.2.2).
+    #[must_use]
+    pub fn is_answerable(&self) -> bool {
+        self.fragment != Fragment::Later
+            && is_host(self.source)
+            && is_host(self.destination)
+            && self.source != self.destination
+    }
+
+    fn parse_v4(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes);
+        let [version_and_length, _service] = r.array()?;
+        let total_len = r.u16()?;
+        r.u16()?; // identification
+        let place = r.u16()?;
+        let [_ttl, protocol] = r.array()?;
+        r.u16()?; // checksum, summed below
+        let source: [u8; 4] = r.array()?;
+        let destination: [u8; 4] = r.array()?;
+
+        let header_len = usize::from(version_and_length & 0x0f) * 4;
+        if header_len < V4_HEADER {
+            return Err(Malformed("IPv4 header length"));
+        }
+        let whole = bytes.get(..total_len.into()).ok_or(Malformed("IPv4 total length"))?;
+        let (header, payload) =
+            whole.split_at_checked(header_len).ok_or(Malformed("IPv4 header length"))?;
+        if !Sum::default().add(header).is_valid() {
+            return Err(Malformed("IPv4 header checksum"));
+        }
+        Ok(Self {
+            source: IpAddr::from(source),
+            destination: IpAddr::from(destination),
+            protocol,
+            protocol_at: V4_PROTOCOL_AT,
+            fragment: Fragment::at(place & V4_OFFSET, place & V4_MORE != 0),
+            payload,
+            bytes: whole,
+        })
+    }
+
+    fn parse_v6(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(bytes);
+        r.u32()?; // version, traffic class, flow label
+        let payload_len = r.u16()?;
+        let [protocol, _hop_limit] = r.array()?;
+        let source: [u8; 16] = r.array()?;
+        let destination: [u8; 16] = r.array()?;
+        let payload = r.take(payload_len.into()).map_err(|_| Malformed("IPv6 payload length"))?;
+        let packet = Self {
+            source: IpAddr::from(source),
+            destination: IpAddr::from(destination),
+            protocol,
+            protocol_at: V6_PROTOCOL_AT,
+            fragment: Fragment::Whole,
+            payload,
+            bytes: bytes.get(..V6_HEADER + payload.len()).unwrap_or(bytes),
+        };
+        packet.past_extensions()
+    }
+
+    /// Walks the extension headers (RFC 8200 §4), at most [`MAX_EXTENSIONS`].
+    fn past_extensions(mut self) -> Result<Self, Malformed> {
+        for _ in 0..=MAX_EXTENSIONS {
+            let at = self.bytes.len() - self.payload.len();
+            let mut r = Reader::new(self.payload);
+            let next = match self.protocol {
+                HOP_BY_HOP if at != V6_HEADER => return Err(Malformed("hop-by-hop not first")),
+                HOP_BY_HOP | DESTINATION_OPTIONS => {
+                    let [next, units] = r.array()?;
+                    r.take(6 + usize::from(units) * 8)?;
+                    next
+                }
+                ROUTING => {
+                    let [next, units, kind, left] = r.array()?;
+                    r.take(4 + usize::from(units) * 8)?;
+                    if kind == 0 || left != 0 {
+                        return Err(Malformed("routing header"));
+                    }
+                    next
+                }
+                FRAGMENT => {
+                    let [next, _reserved] = r.array()?;
+                    let place = r.u16()?;
+                    r.u32()?; // identification
+                    self.fragment = Fragment::at(place & V6_OFFSET, place & V6_MORE != 0);
+                    next
+                }
+                _ => return Ok(self),
+            };
+            self.protocol = next;
+            self.protocol_at = at;
+            self.payload = r.rest();
+            if self.fragment == Fragment::Later {
+                return Ok(self);
+            }
+        }
+        Err(Malformed("too many extension headers"))
+    }
+}
+
+impl Fragment {
+    fn at(offset: u16, more: bool) -> Self {
+        match (offset, more) {
+            (0, false) => Self::Whole,
+            (0, true) => Self::First,
+            _ => Self::Later,
+        }
+    }
+}
+
+/// Whether `address` can be that of one host on a network: not unspecified,
+/// loopback, multicast, broadcast or reserved (RFC 6890), and not an IPv4
+/// address in IPv6 clothes (RFC 4291 §2.5.5), which never is on a wire.
+#[must_use]
+pub fn is_host(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => match v4.octets() {
+            [0 | 127 | 224..=255, ..] => false,
+            _ => true,
+        },
+        IpAddr::V6(v6) => {
+            !v6.is_multicast() && v6.to_ipv4_mapped().is_none() && v6.segments()[..6] != [0; 6]
+        }
+    }
+}
+
+/// Empties `out` and begins a packet of ours in it: hop limit 64, not to be
+/// fragmented, no options. The caller appends `payload_len` bytes.
+///
+/// # Errors
+///
+/// [`Unwritable`]; then `out` is empty.
+pub fn write_header(
+    out: &mut Vec<u8>,
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    payload_len: usize,
+) -> Result<(), Unwritable> {
+    out.clear();
+    match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            write_v4(out, source, destination, protocol, payload_len)
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            write_v6(out, source, destination, protocol, payload_len)
+        }
+        _ => Err(Unwritable::Families),
+    }
+}
+
+fn write_v4(
+    out: &mut Vec<u8>,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    protocol: u8,
+    payload_len: usize,
+) -> Result<(), Unwritable> {
+    let total = u16::try_from(V4_HEADER.saturating_add(payload_len))
+        .map_err(|_| Unwritable::TooLong(payload_len))?;
+    let mut header = [0; V4_HEADER];
+    header[0] = 0x45; // version 4, five words
+    header[2..4].copy_from_slice(&total.to_be_bytes());
+    // The identification stays 0: an atomic datagram needs none (RFC 6864 §4.1).
+    header[6..8].copy_from_slice(&V4_DONT_FRAGMENT.to_be_bytes());
+    header[8] = HOP_LIMIT;
+    header[9] = protocol;
+    header[12..16].copy_from_slice(&source.octets());
+    header[16..20].copy_from_slice(&destination.octets());
+    let checksum = Sum::default().add(&header).checksum();
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+    out.extend_from_slice(&header);
+    Ok(())
+}
+
+fn write_v6(
+    out: &mut Vec<u8>,
+    source: Ipv6Addr,
+    destination: Ipv6Addr,
+    protocol: u8,
+    payload_len: usize,
+) -> Result<(), Unwritable> {
+    let len = u16::try_from(payload_len).map_err(|_| Unwritable::TooLong(payload_len))?;
+    let mut header = [0; V6_HEADER];
+    header[0] = 0x60; // version 6
+    header[4..6].copy_from_slice(&len.to_be_bytes());
+    header[6] = protocol;
+    header[7] = HOP_LIMIT;
+    header[8..24].copy_from_slice(&source.octets());
+    header[24..40].copy_from_slice(&destination.octets());
+    out.extend_from_slice(&header);
+    Ok(())
+}
+
+/// Protocol number of ICMP (RFC 792).
+pub const ICMP: u8 = 1;
+/// Protocol number of TCP (RFC 9293).
+pub const TCP: u8 = 6;
+/// Protocol number of UDP (RFC 768).
+pub const UDP: u8 = 17;
+/// Protocol number of ICMPv6 (RFC 4443).
+pub const ICMP_V6: u8 = 58;
+
+/// Length of an IPv4 header without options, in bytes (RFC 791 §3.1).
+pub const V4_HEADER: usize = 20;
+/// Length of an IPv6 header, in bytes (RFC 8200 §3).
+pub const V6_HEADER: usize = 40;
+
+const HOP_LIMIT: u8 = 64; // RFC 1700, and what every host sends
+
+const V4_PROTOCOL_AT: usize = 9; // RFC 791 §3.1
+const V4_DONT_FRAGMENT: u16 = 0x4000; // RFC 791 §3.1
+const V4_MORE: u16 = 0x2000; // RFC 791 §3.1
+const V4_OFFSET: u16 = 0x1fff; // in 8-byte units; RFC 791 §3.1
+
+const V6_PROTOCOL_AT: usize = 6; // RFC 8200 §3
+const V6_MORE: u16 = 0x0001; // RFC 8200 §4.5
+const V6_OFFSET: u16 = 0xfff8; // RFC 8200 §4.5
+
+const HOP_BY_HOP: u8 = 0; // RFC 8200 §4.3
+const ROUTING: u8 = 43; // RFC 8200 §4.4
+const FRAGMENT: u8 = 44; // RFC 8200 §4.5
+const DESTINATION_OPTIONS: u8 = 60; // RFC 8200 §4.6
+
+/// Most extension headers we walk. A real packet has two or three; RFC 8200
+/// §4.1 recommends an order in which there are seven.
+const MAX_EXTENSIONS: usize = 8;

@@ -1,0 +1,185 @@
+//! TCP segments (RFC 9293 §3.1): read, and written without payload or options.
+
+use std::net::SocketAddr;
+use std::ops::BitOr;
+
+use crate::core::wire::checksum::Sum;
+use crate::core::wire::ip::{self, Fragment, Packet};
+use crate::core::wire::reader::Reader;
+use crate::core::wire::{Malformed, Unwritable};
+
+/// A segment whose header adds up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Segment<'a> {
+    /// Port of the sender. Never 0.
+    pub source_port: u16,
+    /// Port it is meant for. Never 0.
+    pub destination_port: u16,
+    /// Number of the first byte, or of SYN.
+    pub sequence: u32,
+    /// Number of the next byte that the sender awaits, if [`Flags::ACK`] is set.
+    pub acknowledgment: u32,
+    /// The control bits.
+    pub flags: Flags,
+    /// How many bytes the sender takes, not scaled.
+    pub window: u16,
+    /// The bytes of the options, unread.
+    pub options: &'a [u8],
+    /// What was sent.
+    pub payload: &'a [u8],
+}
+
+/// Control bits of a segment (RFC 9293 §3.1).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// No more data from the sender.
+    pub const FIN: Self = Self(0x01);
+    /// Synchronise sequence numbers.
+    pub const SYN: Self = Self(0x02);
+    /// Reset the connection.
+    pub const RST: Self = Self(0x04);
+    /// The acknowledgment number counts.
+    pub const ACK: Self = Self(0x10);
+
+    /// Whether all of `these` are set.
+    #[must_use]
+    pub const fn has(self, these: Self) -> bool {
+        self.0 & these.0 == these.0
+    }
+}
+
+impl BitOr for Flags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl<'a> Segment<'a> {
+    /// Reads the segment in `packet`.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if it is not TCP or only a fragment, if the data offset does
+    /// not fit, if the checksum is wrong, and for a port of 0.
+    pub fn parse(packet: &Packet<'a>) -> Result<Self, Malformed> {
+        if packet.protocol != ip::TCP || packet.fragment != Fragment::Whole {
+            return Err(Malformed("not a whole TCP segment"));
+        }
+        let mut r = Reader::new(packet.payload);
+        let source_port = r.u16()?;
+        let destination_port = r.u16()?;
+        let sequence = r.u32()?;
+        let acknowledgment = r.u32()?;
+        let [offset, flags] = r.array()?;
+        let window = r.u16()?;
+        r.u32()?; // checksum, summed below; urgent pointer, not used by anyone (RFC 6093)
+        let options = (usize::from(offset >> 4) * 4)
+            .checked_sub(HEADER)
+            .and_then(|len| r.take(len).ok())
+            .ok_or(Malformed("TCP data offset"))?;
+        if source_port == 0 || destination_port == 0 {
+            return Err(Malformed("TCP port"));
+        }
+        let len = packet.payload.len();
+        let sum = Sum::pseudo_header(packet.source, packet.destination, ip::TCP, len);
+        if !sum.add(packet.payload).is_valid() {
+            return Err(Malformed("TCP checksum"));
+        }
+        let flags = Flags(flags);
+        let payload = r.rest();
+        Ok(Self {
+            source_port,
+            destination_port,
+            sequence,
+            acknowledgment,
+            flags,
+            window,
+            options,
+            payload,
+        })
+    }
+
+    /// Whether this is the first segment of a connection. Congestion bits in it
+    /// are an offer (RFC 3168 §6.1.1) and change nothing.
+    #[must_use]
+    pub const fn opens(&self) -> bool {
+        self.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0 | Flags::ACK.0) == Flags::SYN.0
+    }
+
+    /// The sequence number after this segment: SYN and FIN count (RFC 9293 §3.4).
+    #[must_use]
+    pub fn end(&self) -> u32 {
+        // A payload is at most 64 KiB.
+        let len = u32::try_from(self.payload.len()).unwrap_or(u32::MAX);
+        self.sequence
+            .wrapping_add(len)
+            .wrapping_add(self.flags.has(Flags::SYN).into())
+            .wrapping_add(self.flags.has(Flags::FIN).into())
+    }
+}
+
+/// A segment of ours that only says something about the connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Control {
+    /// From whom.
+    pub source: SocketAddr,
+    /// To whom.
+    pub destination: SocketAddr,
+    /// Sequence number.
+    pub sequence: u32,
+    /// Acknowledgment number; 0 without [`Flags::ACK`].
+    pub acknowledgment: u32,
+    /// Control bits.
+    pub flags: Flags,
+    /// How many bytes we take.
+    pub window: u16,
+}
+
+impl Control {
+    /// The reset that answers `segment` where there is no connection, or `None`
+    /// if it is a reset itself (RFC 9293 §3.10.7.1).
+    #[must_use]
+    pub fn reset(packet: &Packet<'_>, segment: &Segment<'_>) -> Option<Self> {
+        let (sequence, acknowledgment, flags) = match segment.flags {
+            flags if flags.has(Flags::RST) => return None,
+            flags if flags.has(Flags::ACK) => (segment.acknowledgment, 0, Flags::RST),
+            _ => (0, segment.end(), Flags::RST | Flags::ACK),
+        };
+        Some(Self {
+            source: SocketAddr::new(packet.destination, segment.destination_port),
+            destination: SocketAddr::new(packet.source, segment.source_port),
+            sequence,
+            acknowledgment,
+            flags,
+            window: 0,
+        })
+    }
+
+    /// Empties `out` and writes the segment into it, as a whole IP packet.
+    ///
+    /// # Errors
+    ///
+    /// [`Unwritable::Families`]; then `out` is empty.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Unwritable> {
+        let (source, destination) = (self.source.ip(), self.destination.ip());
+        ip::write_header(out, source, destination, ip::TCP, HEADER)?;
+        let mut header = [0; HEADER];
+        header[0..2].copy_from_slice(&self.source.port().to_be_bytes());
+        header[2..4].copy_from_slice(&self.destination.port().to_be_bytes());
+        header[4..8].copy_from_slice(&self.sequence.to_be_bytes());
+        header[8..12].copy_from_slice(&self.acknowledgment.to_be_bytes());
+        header[12] = 5 << 4; // data offset: five words
+        header[13] = self.flags.0;
+        header[14..16].copy_from_slice(&self.window.to_be_bytes());
+        let sum = Sum::pseudo_header(source, destination, ip::TCP, HEADER).add(&header);
+        header[16..18].copy_from_slice(&sum.checksum().to_be_bytes());
+        out.extend_from_slice(&header);
+        Ok(())
+    }
+}
+
+const HEADER: usize = 20; // without options, in bytes; RFC 9293 §3.1
