@@ -19,5 +19,6 @@ pub mod list;
 pub mod policy;
 pub mod rules;
 pub mod time;
+pub mod upstream;
 pub mod verdict;
 pub mod wire;

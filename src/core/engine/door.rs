@@ -1,16 +1,4 @@
-//! The one door into core.
-//!
-//! # Contract
-//!
-//! 1. Give the engine one input: [`Engine::handle`].
-//! 2. Take outputs with [`Engine::poll`] and do them, until [`Output::Wait`].
-//! 3. Wait for the next input or for that instant, whichever is first; then
-//!    go to 1, with [`Input::Timeout`] if it was the instant.
-//!
-//! The engine has one owner and no locks. To change the rules, hand it a new
-//! policy; a packet sees either the old one or the new one, never half of each.
-//! Everything it sees is an `(Instant, Input)`: recorded, it is a bug report
-//! that replays.
+//! What goes through the door: inputs and outputs.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,10 +7,7 @@ use crate::core::event::Event;
 use crate::core::flow::{FiveTuple, Owner};
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
-
-/// Names one question to an upstream, from [`Output::Ask`] to its end.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct AskId(pub u64);
+use crate::core::upstream::{AskId, Transport};
 
 /// Names one search for an owner.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -31,15 +16,6 @@ pub struct SearchId(pub u64);
 /// Names the way back to who asked through a listener of the shell.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct WayBack(pub u64);
-
-/// How an upstream is asked. Encrypted ways join here.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Transport {
-    /// One datagram each way (RFC 1035 §4.2.1).
-    Udp,
-    /// Two bytes of length before each message (RFC 1035 §4.2.2).
-    Tcp,
-}
 
 /// What happens to the engine.
 #[derive(Debug)]
