@@ -1,1 +1,3 @@
 //! Questions and answers over time.
+
+pub mod stream;

@@ -28,7 +28,8 @@ impl Sum {
     pub fn add(self, bytes: &[u8]) -> Self {
         // A packet has 64 KiB at most, so 2^14 words: the sum cannot overflow.
         let (words, rest) = bytes.as_chunks::<4>();
-        let mut sum = words.iter().fold(self.0, |sum, word| sum + u64::from(u32::from_be_bytes(*word)));
+        let mut sum =
+            words.iter().fold(self.0, |sum, word| sum + u64::from(u32::from_be_bytes(*word)));
         let mut last = [0; 4];
         last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         sum += u64::from(u32::from_be_bytes(last));

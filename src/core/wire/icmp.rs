@@ -37,9 +37,9 @@ pub fn write_unreachable(
 
     let mut header = [0; HEADER];
     (header[0], header[1]) = match (is_v4, what) {
-        (true, Unreachable::Port) => (3, 3),     // RFC 792
-        (true, Unreachable::Protocol) => (3, 2), // RFC 792
-        (false, Unreachable::Port) => (1, 4),    // RFC 4443 §3.1
+        (true, Unreachable::Port) => (3, 3),      // RFC 792
+        (true, Unreachable::Protocol) => (3, 2),  // RFC 792
+        (false, Unreachable::Port) => (1, 4),     // RFC 4443 §3.1
         (false, Unreachable::Protocol) => (4, 1), // unrecognised next header, RFC 4443 §3.4
     };
     if !is_v4 && what == Unreachable::Protocol {

@@ -284,3 +284,224 @@ const DESTINATION_OPTIONS: u8 = 60; // RFC 8200 §4.6
 /// Most extension headers we walk. A real packet has two or three; RFC 8200
 /// §4.1 recommends an order in which there are seven.
 const MAX_EXTENSIONS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_we_write_smoltcp_reads_and_we_read_too() {
+        use smoltcp::wire::{Ipv4Packet, Ipv6Packet};
+
+        let mut out = vec![9; 3];
+        write_header(&mut out, a("192.0.2.1"), a("203.0.113.2"), UDP, 5).unwrap();
+        out.extend(b"hello");
+        let theirs = Ipv4Packet::new_checked(&out[..]).unwrap();
+        assert!(theirs.verify_checksum() && theirs.dont_frag());
+        assert_eq!((theirs.hop_limit(), theirs.total_len()), (64, 25));
+        let ours = Packet::parse(&out).unwrap();
+        assert_eq!((ours.source, ours.destination), (a("192.0.2.1"), a("203.0.113.2")));
+        assert_eq!((ours.payload, ours.protocol), (&b"hello"[..], UDP));
+
+        write_header(&mut out, a("2001:db8::1"), a("2001:db8::2"), TCP, 5).unwrap();
+        out.extend(b"hello");
+        let theirs = Ipv6Packet::new_checked(&out[..]).unwrap();
+        assert_eq!((theirs.hop_limit(), theirs.payload_len()), (64, 5));
+        let ours = Packet::parse(&out).unwrap();
+        assert_eq!((ours.source, ours.destination), (a("2001:db8::1"), a("2001:db8::2")));
+        assert_eq!((ours.payload, ours.protocol_at), (&b"hello"[..], 6));
+    }
+
+    #[test]
+    fn two_families_do_not_fit_in_one_header() {
+        let mut out = vec![1];
+        let mixed = write_header(&mut out, a("192.0.2.1"), a("2001:db8::2"), TCP, 0);
+        assert_eq!((mixed, out.len()), (Err(Unwritable::Families), 0));
+        let long = write_header(&mut out, a("192.0.2.1"), a("192.0.2.2"), TCP, 65_516);
+        assert_eq!((long, out.len()), (Err(Unwritable::TooLong(65_516)), 0));
+    }
+
+    #[test]
+    fn lies_in_an_ipv4_header_are_malformed() {
+        let good = v4(&[], b"payload");
+        assert!(Packet::parse(&good).is_ok());
+        for (at, byte) in [
+            (0, 0x05), // version 0
+            (0, 0x55), // version 5
+            (0, 0xf5), // version 15
+            (0, 0x44), // header of 16 bytes
+            (0, 0x4f), // header longer than the packet
+            (2, 0xff), // longer than what was read
+            (3, 19),   // shorter than its header
+            (3, 0),
+        ] {
+            let mut bad = good.clone();
+            bad[at] = byte;
+            fix(&mut bad);
+            assert!(Packet::parse(&bad).is_err(), "byte {at} = {byte:#x}");
+        }
+        let mut bad = good.clone();
+        bad[10] ^= 1;
+        assert_eq!(Packet::parse(&bad), Err(Malformed("IPv4 header checksum")));
+        for cut in 0..good.len() {
+            assert!(Packet::parse(&good[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_end_is_cut_off() {
+        let mut padded = v4(&[], b"payload");
+        padded.extend([0; 30]);
+        assert_eq!(Packet::parse(&padded).unwrap().payload, b"payload");
+        let mut padded = v6(17, b"payload");
+        padded.extend([0; 30]);
+        let packet = Packet::parse(&padded).unwrap();
+        assert_eq!((packet.payload, packet.bytes.len()), (&b"payload"[..], 47));
+    }
+
+    #[test]
+    fn ipv4_options_are_looked_past() {
+        let packet = v4(&[1, 1, 1, 0], b"payload");
+        assert_eq!(Packet::parse(&packet).unwrap().payload, b"payload");
+    }
+
+    #[test]
+    fn fragments_are_told_apart() {
+        for (place, want) in [
+            (0x0000, Fragment::Whole),
+            (0x4000, Fragment::Whole),
+            (0x2000, Fragment::First),
+            (0x2001, Fragment::Later),
+            (0x0001, Fragment::Later),
+            (0x1fff, Fragment::Later),
+        ] {
+            let mut packet = v4(&[], b"payload");
+            packet[6..8].copy_from_slice(&u16::to_be_bytes(place));
+            fix(&mut packet);
+            assert_eq!(Packet::parse(&packet).unwrap().fragment, want, "{place:#x}");
+        }
+        for (place, want) in
+            [(0, Fragment::Whole), (1, Fragment::First), (8, Fragment::Later), (9, Fragment::Later)]
+        {
+            let packet = v6(FRAGMENT, &[17, 0, 0, place, 0, 0, 0, 1, 42]);
+            let packet = Packet::parse(&packet).unwrap();
+            assert_eq!(packet.fragment, want, "{place:#x}");
+            assert_eq!((packet.protocol, packet.payload), (17, &[42][..]));
+        }
+    }
+
+    #[test]
+    fn extension_headers_are_walked_to_the_transport() {
+        let options = |next| [next, 0, 1, 4, 0, 0, 0, 0];
+        let chain =
+            [options(DESTINATION_OPTIONS), options(ROUTING), [FRAGMENT, 0, 4, 0, 0, 0, 0, 0]]
+                .concat();
+        let chain = [chain, vec![6, 0, 0, 0, 0, 0, 0, 1], b"tcp".to_vec()].concat();
+        let packet = v6(HOP_BY_HOP, &chain);
+        let packet = Packet::parse(&packet).unwrap();
+        assert_eq!((packet.protocol, packet.payload), (6, &b"tcp"[..]));
+        assert_eq!(packet.bytes[packet.protocol_at], 6);
+    }
+
+    #[test]
+    fn extension_headers_do_not_go_on_for_ever() {
+        for (headers, fine) in [(8, true), (9, false), (50, false)] {
+            let mut chain = Vec::new();
+            for left in (0..headers).rev() {
+                let next = if left == 0 { 17 } else { DESTINATION_OPTIONS };
+                chain.extend([next, 0, 1, 4, 0, 0, 0, 0]);
+            }
+            let packet = v6(DESTINATION_OPTIONS, &chain);
+            assert_eq!(Packet::parse(&packet).is_ok(), fine, "{headers} headers");
+        }
+    }
+
+    #[test]
+    fn extension_headers_that_lie_are_malformed() {
+        for (first, body) in [
+            (ROUTING, &[17, 0, 0, 0, 0, 0, 0, 0][..]), // type 0, RFC 5095
+            (ROUTING, &[17, 0, 4, 1, 0, 0, 0, 0]),     // another hop to go
+            (DESTINATION_OPTIONS, &[17, 1, 1, 4, 0, 0, 0, 0]), // past the end
+            (DESTINATION_OPTIONS, &[17]),              // cut
+            (FRAGMENT, &[17, 0, 0, 0, 0]),             // cut
+            (DESTINATION_OPTIONS, &[0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0]), // late hop-by-hop
+        ] {
+            assert!(Packet::parse(&v6(first, body)).is_err(), "{first} {body:?}");
+        }
+    }
+
+    #[test]
+    fn only_addresses_of_hosts_are_answered() {
+        for (text, host) in [
+            ("192.0.2.1", true),
+            ("198.18.0.53", true),
+            ("169.254.1.1", true),
+            ("0.0.0.0", false),
+            ("0.1.2.3", false),
+            ("127.0.0.1", false),
+            ("224.0.0.251", false),
+            ("239.255.255.250", false),
+            ("240.0.0.1", false),
+            ("255.255.255.255", false),
+            ("2001:db8::1", true),
+            ("fe80::1", true),
+            ("fd6f:7074:6f75:7400::53", true),
+            ("::", false),
+            ("::1", false),
+            ("::ffff:192.0.2.1", false),
+            ("::192.0.2.1", false),
+            ("ff02::1", false),
+        ] {
+            assert_eq!(is_host(a(text)), host, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for first in [0x45, 0x4f, 0x60] {
+                let mut bytes = bytes.clone();
+                if let Some(byte) = bytes.first_mut() {
+                    *byte = first;
+                }
+                if let Ok(packet) = Packet::parse(&bytes) {
+                    prop_assert!(packet.bytes.len() <= bytes.len());
+                    prop_assert!(packet.payload.len() <= packet.bytes.len());
+                    prop_assert_eq!(packet.bytes[packet.protocol_at], packet.protocol);
+                }
+            }
+        }
+    }
+
+    fn a(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn v4(options: &[u8], payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let len = options.len() + payload.len();
+        write_header(&mut out, a("192.0.2.1"), a("203.0.113.2"), UDP, len).unwrap();
+        out.extend(options);
+        out.extend(payload);
+        out[0] += u8::try_from(options.len() / 4).unwrap();
+        fix(&mut out);
+        out
+    }
+
+    /// Makes the header checksum right again.
+    fn fix(packet: &mut [u8]) {
+        packet[10..12].fill(0);
+        let len = (usize::from(packet[0] & 15) * 4).min(packet.len());
+        let checksum = Sum::default().add(&packet[..len]).checksum();
+        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+    }
+
+    fn v6(next: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_header(&mut out, a("2001:db8::1"), a("2001:db8::2"), next, payload.len()).unwrap();
+        out.extend(payload);
+        out
+    }
+}

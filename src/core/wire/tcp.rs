@@ -183,3 +183,86 @@ impl Control {
 }
 
 const HEADER: usize = 20; // without options, in bytes; RFC 9293 §3.1
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_write_smoltcp_reads_and_we_read_too() {
+        use smoltcp::phy::ChecksumCapabilities;
+        use smoltcp::wire::{Ipv4Packet, TcpControl, TcpPacket, TcpRepr};
+
+        let mut out = Vec::new();
+        let control = control();
+        control.write(&mut out).unwrap();
+        let ip = Ipv4Packet::new_checked(&out[..]).unwrap();
+        let (source, destination) = (ip.src_addr().into(), ip.dst_addr().into());
+        let tcp = TcpPacket::new_checked(ip.payload()).unwrap();
+        let caps = ChecksumCapabilities::default();
+        let theirs = TcpRepr::parse(&tcp, &source, &destination, &caps).unwrap();
+        assert_eq!((theirs.control, theirs.window_len), (TcpControl::Rst, 512));
+
+        let packet = Packet::parse(&out).unwrap();
+        let ours = Segment::parse(&packet).unwrap();
+        assert_eq!((ours.sequence, ours.acknowledgment), (0xdead_beef, 0x1234_5678));
+        assert!(ours.flags.has(Flags::RST | Flags::ACK) && !ours.flags.has(Flags::SYN));
+        assert_eq!((ours.source_port, ours.destination_port, ours.window), (443, 50_000, 512));
+    }
+
+    #[test]
+    fn offsets_checksums_and_ports_that_cannot_be_are_malformed() {
+        let mut out = Vec::new();
+        control().write(&mut out).unwrap();
+        let tcp = ip::V4_HEADER;
+        for (at, byte, want) in [
+            (12, 0x40, "TCP data offset"),
+            (12, 0x00, "TCP data offset"),
+            (12, 0x60, "TCP data offset"),
+            (12, 0xf0, "TCP data offset"),
+            (16, out[tcp + 16] ^ 1, "TCP checksum"),
+            (7, 0, "TCP checksum"),
+        ] {
+            let mut bad = out.clone();
+            bad[tcp + at] = byte;
+            assert_eq!(read(&bad), Err(Malformed(want)), "byte {at} = {byte:#x}");
+        }
+        for at in [0, 2] {
+            let mut bad = out.clone();
+            bad[tcp + at..tcp + at + 2].fill(0);
+            assert_eq!(read(&bad), Err(Malformed("TCP port")));
+        }
+        let mut packet = Packet::parse(&out).unwrap();
+        packet.fragment = Fragment::First;
+        assert!(Segment::parse(&packet).is_err());
+        packet.fragment = Fragment::Whole;
+        for cut in 0..HEADER {
+            packet.payload = &out[tcp..tcp + cut];
+            assert!(Segment::parse(&packet).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn sequence_numbers_wrap() {
+        let mut out = Vec::new();
+        let fin = Control { sequence: u32::MAX, flags: Flags::SYN | Flags::FIN, ..control() };
+        fin.write(&mut out).unwrap();
+        let packet = Packet::parse(&out).unwrap();
+        assert_eq!(Segment::parse(&packet).unwrap().end(), 1);
+    }
+
+    fn control() -> Control {
+        Control {
+            source: "192.0.2.1:443".parse().unwrap(),
+            destination: "203.0.113.2:50000".parse().unwrap(),
+            sequence: 0xdead_beef,
+            acknowledgment: 0x1234_5678,
+            flags: Flags::RST | Flags::ACK,
+            window: 512,
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Result<(), Malformed> {
+        Segment::parse(&Packet::parse(bytes).unwrap()).map(drop)
+    }
+}

@@ -82,3 +82,91 @@ pub fn write(
 }
 
 const HEADER: usize = 8; // ports, length, checksum; RFC 768
+
+#[cfg(test)]
+mod tests {
+    use smoltcp::wire::{Ipv4Packet, Ipv6Packet, UdpPacket};
+
+    use super::*;
+
+    #[test]
+    fn what_we_write_smoltcp_reads_and_we_read_too() {
+        for (from, to) in
+            [("192.0.2.1:53", "203.0.113.2:4000"), ("[2001:db8::1]:53", "[2001:db8::2]:4000")]
+        {
+            let (from, to): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
+            for payload in [&b""[..], b"odd", b"even", &[0xff; 1231]] {
+                let mut out = vec![1; 9];
+                write(&mut out, from, to, payload).unwrap();
+                let body = match from {
+                    SocketAddr::V4(_) => Ipv4Packet::new_checked(&out[..]).unwrap().payload(),
+                    SocketAddr::V6(_) => Ipv6Packet::new_checked(&out[..]).unwrap().payload(),
+                };
+                let theirs = UdpPacket::new_checked(body).unwrap();
+                assert!(theirs.verify_checksum(&from.ip().into(), &to.ip().into()));
+                let packet = Packet::parse(&out).unwrap();
+                let ours = Datagram::parse(&packet).unwrap();
+                let want = Datagram { source_port: 53, destination_port: 4000, payload };
+                assert_eq!(ours, want);
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_checksum_is_legal_in_ipv4_only() {
+        for (from, to, legal) in [
+            ("192.0.2.1:9", "203.0.113.2:53", true),
+            ("[2001:db8::1]:9", "[2001:db8::2]:53", false),
+        ] {
+            let (mut bytes, header) = datagram(from, to);
+            bytes[header + 6..header + 8].fill(0);
+            assert_eq!(read(&bytes).is_ok(), legal, "{from}");
+            bytes[header + 6] = 1;
+            assert_eq!(read(&bytes), Err(Malformed("UDP checksum")), "{from}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_ports_that_cannot_be_are_malformed() {
+        let (good, header) = datagram("192.0.2.1:9", "203.0.113.2:53");
+        for (at, bytes, want) in [
+            (4, [0, 7], "UDP length"),
+            (4, [0, 0], "UDP length"),
+            (4, [0, 16], "UDP length"),
+            (4, [255, 255], "UDP length"),
+            (2, [0, 0], "UDP port"),
+        ] {
+            let mut bad = good.clone();
+            bad[header + at..header + at + 2].copy_from_slice(&bytes);
+            bad[header + 6..header + 8].fill(0);
+            assert_eq!(read(&bad), Err(Malformed(want)));
+        }
+        let mut fragment = Packet::parse(&good).unwrap();
+        fragment.fragment = Fragment::First;
+        assert!(Datagram::parse(&fragment).is_err());
+        fragment.fragment = Fragment::Whole;
+        fragment.payload = &fragment.payload[..7];
+        assert!(Datagram::parse(&fragment).is_err());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_written() {
+        let mut out = Vec::new();
+        let [from, to]: [SocketAddr; 2] =
+            ["192.0.2.1:9", "203.0.113.2:53"].map(|a| a.parse().unwrap());
+        assert!(write(&mut out, from, to, &[0; 65_507]).is_ok());
+        assert_eq!(write(&mut out, from, to, &[0; 65_508]), Err(Unwritable::TooLong(65_516)));
+        assert!(out.is_empty());
+    }
+
+    fn datagram(from: &str, to: &str) -> (Vec<u8>, usize) {
+        let mut out = Vec::new();
+        write(&mut out, from.parse().unwrap(), to.parse().unwrap(), b"payload").unwrap();
+        let header = out.len() - 7 - HEADER;
+        (out, header)
+    }
+
+    fn read(bytes: &[u8]) -> Result<(), Malformed> {
+        Datagram::parse(&Packet::parse(bytes).unwrap()).map(drop)
+    }
+}
