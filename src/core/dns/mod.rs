@@ -1,3 +1,503 @@
 //! Questions and answers over time.
+//!
+//! Whole DNS messages come in and go out; where packets and streams begin and
+//! end is not known here.
+//!
+//! # Contract
+//!
+//! 1. Hand in what happens: [`Dns::handle_query`], [`Dns::handle_answer`],
+//!    [`Dns::handle_failure`], [`Dns::handle_timeout`] and the setters.
+//! 2. Take what comes of it with [`Dns::poll`] until it returns `None`.
+//! 3. Call [`Dns::handle_timeout`] at [`Dns::poll_timeout`].
+//!
+//! A question for a blocked name is answered at once, from its own address in
+//! the sinkhole range. Any other goes to an upstream as a message of our own,
+//! and of what comes back only the answer goes to the client, written new, and
+//! only after the policy had its say about every name in it.
 
+mod answer;
+mod canary;
+mod cloaking;
+mod flight;
+mod hammer;
+mod query;
+mod random;
+mod reader;
+mod record;
+mod reply;
+mod sinkhole;
 pub mod stream;
+mod types;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use hickory_proto::op::ResponseCode;
+
+use crate::core::event::{Event, Kind, Outcome};
+use crate::core::flow::Client;
+use crate::core::host::{HostName, write_labels};
+use crate::core::policy::{BlockAnswer, Policy};
+use crate::core::time::Instant;
+pub use crate::core::upstream::{AskId, Transport};
+use crate::core::verdict::{RuleRef, RuleText, Verdict, Via};
+use canary::Denial;
+use cloaking::Ruling;
+use flight::{Failed, Failure, Flights, Full, Landed, Waiting};
+use hammer::Who;
+use query::{Question, Read};
+use random::Random;
+use reader::labels;
+use reply::Saying;
+use sinkhole::{Because, Ranges, Sinkhole};
+
+/// What does not change while the daemon runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Prefix, address and length in bits, that blocked names are answered from.
+    pub sinkhole_v4: (Ipv4Addr, u8),
+    /// The same in IPv6.
+    pub sinkhole_v6: (Ipv6Addr, u8),
+    /// Where all random numbers come from. Must be secret, and new at each start.
+    pub seed: [u8; 32],
+    /// Whether letters of names are asked for in random case, so that an answer
+    /// is harder to forge.
+    pub case_randomization: bool,
+}
+
+/// Who asked, and where the answer must go.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Means something to the one who handed in the question, nothing here.
+    pub id: u64,
+    /// Who asked.
+    pub client: Client,
+    /// Whom the client meant to ask.
+    pub resolver: SocketAddr,
+    /// How it asked; the answer goes the same way.
+    pub transport: Transport,
+}
+
+/// What became of a message that a client sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Handled {
+    /// The answer is in the buffer that was lent.
+    Replied,
+    /// The answer will come as [`Out::Reply`], exactly once.
+    Pending,
+    /// No answer is due.
+    Dropped,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Out {
+    /// Send this message to the one who asked.
+    Reply {
+        /// As it was handed in.
+        asker: Asker,
+        /// The message.
+        message: Vec<u8>,
+    },
+    /// Send this message to an upstream from a fresh socket with a random port.
+    Ask {
+        /// Names the question.
+        ask: AskId,
+        /// Whom.
+        upstream: SocketAddr,
+        /// How.
+        transport: Transport,
+        /// The message.
+        message: Vec<u8>,
+    },
+    /// Nothing is awaited for this question any more.
+    Forget {
+        /// The question.
+        ask: AskId,
+    },
+    /// This happened.
+    Seen(Event),
+}
+
+/// What a sinkhole address stands for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Sunk {
+    /// The name that was asked for.
+    pub host: HostName,
+    /// The rule it was blocked by, and what that matched.
+    pub evidence: (Arc<RuleText>, Via),
+}
+
+/// Counters since the start.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    /// Questions that were understood.
+    pub queries: u64,
+    /// Of these, blocked; canaries among them.
+    pub blocked: u64,
+    /// Of these, watched.
+    pub watched: u64,
+    /// Of these, let through.
+    pub passed: u64,
+    /// Of these, what no resolver does for a client (transfers, other classes),
+    /// or more than we can do at a time.
+    pub declined: u64,
+    /// Messages of clients that made no sense.
+    pub malformed: u64,
+    /// Questions that no upstream answered.
+    pub unanswered: u64,
+    /// Blocked names that got no address of their own because all are in use.
+    pub sinkhole_full: u64,
+}
+
+/// The state of all questions.
+#[derive(Debug)]
+pub struct Dns {
+    sinkhole: Sinkhole,
+    flights: Flights,
+    canaries: canary::Texts,
+    counters: Counters,
+    out: VecDeque<Out>,
+    /// Text of the name in hand. A field so that its memory is used again.
+    host: String,
+}
+
+impl Dns {
+    /// With no upstreams yet.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let mut random = Random::new(settings.seed);
+        let ranges = Ranges::new(settings.sinkhole_v4, settings.sinkhole_v6);
+        Self {
+            sinkhole: Sinkhole::new(ranges, random.hash_key()),
+            flights: Flights::new(settings.case_randomization, random),
+            canaries: canary::Texts::new(),
+            counters: Counters::default(),
+            out: VecDeque::new(),
+            host: String::new(),
+        }
+    }
+
+    /// Takes a message from a client. `reply` is cleared, and holds the answer
+    /// if [`Handled::Replied`] is returned.
+    pub fn handle_query(
+        &mut self,
+        now: Instant,
+        policy: &Policy,
+        asker: Asker,
+        message: &[u8],
+        reply: &mut Vec<u8>,
+    ) -> Handled {
+        reply.clear();
+        let question = match query::read(message) {
+            Read::Nothing => {
+                self.counters.malformed += 1;
+                return Handled::Dropped;
+            }
+            Read::Refused(refusal) => {
+                self.counters.malformed += 1;
+                reply::refuse(&refusal, reply);
+                return Handled::Replied;
+            }
+            Read::Declined(question, code) => {
+                self.counters.queries += 1;
+                self.counters.declined += 1;
+                reply::say(&question, Saying::Code(code), None, reply);
+                return Handled::Replied;
+            }
+            Read::Question(question) => question,
+        };
+        self.counters.queries += 1;
+        self.read_host(question.name);
+        if let Some((denial, rule)) = self.canaries.find(policy.canaries, &self.host) {
+            let rule = rule.clone();
+            self.deny(&question, asker.client, denial, rule, reply);
+            return Handled::Replied;
+        }
+        match policy.judge(now, &self.host, &asker.client) {
+            Verdict::Block(rule) => {
+                self.block(now, policy, &question, asker.client, (rule, None), reply);
+                Handled::Replied
+            }
+            Verdict::Watch(rule) => {
+                self.forward(now, &question, asker, Some(policy.rule_text(rule)), reply)
+            }
+            Verdict::Pass(_) => self.forward(now, &question, asker, None, reply),
+        }
+    }
+
+    /// Takes a message from an upstream. One that does not match the question,
+    /// or comes too late, is not an answer.
+    ///
+    /// Everything is judged by `policy`, the one in force now, the name that
+    /// was asked for too.
+    pub fn handle_answer(&mut self, now: Instant, policy: &Policy, ask: AskId, message: &[u8]) {
+        let landed = self.flights.handle_answer(now, ask, message, &mut self.out);
+        if let Some(landed) = landed {
+            self.land(now, policy, landed);
+        }
+    }
+
+    /// Takes the news that the upstream cannot be reached, or hung up.
+    pub fn handle_failure(&mut self, now: Instant, ask: AskId) {
+        if let Some(failed) = self.flights.handle_failure(now, ask, &mut self.out) {
+            self.land_failed(failed);
+        }
+    }
+
+    /// Takes the passing of time.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for failed in self.flights.handle_timeout(now, &mut self.out) {
+            self.land_failed(failed);
+        }
+    }
+
+    /// When to call [`Dns::handle_timeout`] next. Early is harmless.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.flights.poll_timeout()
+    }
+
+    /// What is to be done; `None` if nothing is left.
+    pub fn poll(&mut self) -> Option<Out> {
+        self.out.pop_front()
+    }
+
+    /// Asks these from now on, best first. What waits for an upstream that is
+    /// gone is asked again.
+    pub fn set_upstreams(&mut self, now: Instant, upstreams: &[SocketAddr]) {
+        self.flights.set_upstreams(now, upstreams, &mut self.out);
+    }
+
+    /// Sets the addresses of this host, so that no question goes round for ever.
+    pub fn set_own_addresses(&mut self, addresses: &[IpAddr]) {
+        self.flights.upstreams.set_own(addresses);
+    }
+
+    /// The policy that is handed in from now on is another one.
+    pub fn policy_changed(&mut self) {
+        self.sinkhole.policy_changed();
+    }
+
+    /// The name that a sinkhole address was handed out for.
+    #[must_use]
+    pub fn host_of(&self, address: IpAddr) -> Option<Sunk> {
+        let sunk = self.sinkhole.find(address)?;
+        let evidence = (sunk.rule.clone(), sunk.via.clone());
+        Some(Sunk { host: sunk.host.clone(), evidence })
+    }
+
+    /// Counters since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The upstreams, best first, each with whether it answers.
+    #[must_use]
+    pub fn upstream_health(&self) -> Vec<(SocketAddr, bool)> {
+        self.flights.upstreams.health()
+    }
+
+    fn read_host(&mut self, name: &[u8]) {
+        self.host.clear();
+        write_labels(&mut self.host, labels(name));
+    }
+
+    /// Answers a canary.
+    fn deny(
+        &mut self,
+        question: &Question<'_>,
+        client: Client,
+        denial: Denial,
+        rule: Arc<RuleText>,
+        reply: &mut Vec<u8>,
+    ) {
+        let saying = match denial {
+            Denial::NxDomain => Saying::NxDomain(hammer::TTL),
+            Denial::NoData => Saying::NoData(hammer::TTL),
+        };
+        reply::say(question, saying, Some(reply::BLOCKED), reply);
+        self.counters.blocked += 1;
+        let host = HostName::from_labels(labels(question.name));
+        self.see(question, Outcome::Blocked, host, client, Some((rule, Via::Name)));
+    }
+
+    /// Answers a question for a blocked name, whose text is in `self.host`.
+    fn block(
+        &mut self,
+        now: Instant,
+        policy: &Policy,
+        question: &Question<'_>,
+        client: Client,
+        (rule, via): (RuleRef, Option<&Via>),
+        reply: &mut Vec<u8>,
+    ) {
+        let text = |rule| policy.rule_text(rule);
+        let because = Because { rule, via, text: &text };
+        let names = (self.host.as_str(), question.name);
+        let sunk = self.sinkhole.sink(now, Who::from(&client), names, &because);
+        let (host, evidence, saying) = if let Some((slot, ttl)) = sunk {
+            let is_address = matches!(question.qtype, types::A | types::AAAA);
+            let addresses = match policy.block_answer {
+                BlockAnswer::Sinkhole if is_address => self.sinkhole.lend(now, slot, ttl),
+                _ => NULL_ADDRESSES,
+            };
+            let name = self.sinkhole.name(slot);
+            let evidence = (name.rule.clone(), name.via.clone());
+            let saying = blocked(policy.block_answer, question.qtype, addresses, ttl);
+            (name.host.clone(), evidence, saying)
+        } else {
+            self.counters.sinkhole_full += 1;
+            let host = HostName::from_labels(labels(question.name));
+            let saying = blocked(policy.block_answer, question.qtype, NULL_ADDRESSES, hammer::TTL);
+            (host, because.words(), saying)
+        };
+        reply::say(question, saying, Some(reply::BLOCKED), reply);
+        self.counters.blocked += 1;
+        self.see(question, Outcome::Blocked, host, client, Some(evidence));
+    }
+
+    /// Puts a question to an upstream.
+    fn forward(
+        &mut self,
+        now: Instant,
+        question: &Question<'_>,
+        asker: Asker,
+        watched: Option<Arc<RuleText>>,
+        reply: &mut Vec<u8>,
+    ) -> Handled {
+        if question.qtype == types::ANY {
+            reply::say(question, Saying::Any(hammer::TTL), None, reply);
+            self.tell(question, asker.client, watched.map(|rule| (rule, Via::Name)));
+            return Handled::Replied;
+        }
+        let is_ours = |address| self.sinkhole.contains(address);
+        let upstreams = &self.flights.upstreams;
+        let step = if question.recursion_desired { None } else { upstreams.step(&asker, is_ours) };
+        let route = step.or_else(|| upstreams.route(&asker, is_ours));
+        let why = match route {
+            Some(route) => {
+                let waiting = Waiting::new(asker, question, watched);
+                match self.flights.join(now, route, waiting, &mut self.out) {
+                    Ok(()) => return Handled::Pending,
+                    Err(Full) => {
+                        self.counters.declined += 1;
+                        None
+                    }
+                }
+            }
+            None => {
+                self.counters.unanswered += 1;
+                self.tell(question, asker.client, watched.map(|rule| (rule, Via::Name)));
+                Some(reply::NETWORK_ERROR)
+            }
+        };
+        reply::say(question, Saying::Code(ResponseCode::ServFail), why, reply);
+        Handled::Replied
+    }
+
+    /// Answers all who waited for a flight.
+    fn land(&mut self, now: Instant, policy: &Policy, landed: Landed) {
+        let (waiting, answer) = match landed {
+            Landed::Answered(waiting, answer) => (waiting, answer),
+            Landed::Failed(failed) => return self.land_failed(failed),
+        };
+        for waiting in waiting {
+            let mut message = Vec::new();
+            self.give(now, policy, &waiting, &answer, &mut message);
+            self.out.push_back(Out::Reply { asker: waiting.asker, message });
+        }
+    }
+
+    /// The same where no answer came.
+    fn land_failed(&mut self, failed: Failed) {
+        let Failed { waiting, failure } = failed;
+        for waiting in waiting {
+            let mut message = Vec::new();
+            self.fail(&waiting, failure, &mut message);
+            self.out.push_back(Out::Reply { asker: waiting.asker, message });
+        }
+    }
+
+    fn fail(&mut self, waiting: &Waiting, (code, why): Failure, message: &mut Vec<u8>) {
+        self.counters.unanswered += 1;
+        let question = waiting.question();
+        reply::say(&question, Saying::Code(code), why, message);
+        let evidence = waiting.watched.clone().map(|rule| (rule, Via::Name));
+        self.tell(&question, waiting.asker.client.clone(), evidence);
+    }
+
+    /// Gives one asker an answer, if the policy lets it.
+    fn give(
+        &mut self,
+        now: Instant,
+        policy: &Policy,
+        waiting: &Waiting,
+        answer: &answer::Answer,
+        message: &mut Vec<u8>,
+    ) {
+        let question = waiting.question();
+        let client = &waiting.asker.client;
+        self.read_host(question.name);
+        let evidence = match cloaking::rule(policy, now, &self.host, answer, client) {
+            Ruling::Block(rule, via) => {
+                let because = (rule, Some(&via));
+                return self.block(now, policy, &question, client.clone(), because, message);
+            }
+            Ruling::Watch(rule, via) => Some((policy.rule_text(rule), via)),
+            Ruling::Pass => None,
+        };
+        reply::relay(&question, waiting.asker.transport, answer, message);
+        self.tell(&question, client.clone(), evidence);
+    }
+
+    /// Tells of a question that was let through; watched, if there is a reason.
+    fn tell(
+        &mut self,
+        question: &Question<'_>,
+        client: Client,
+        evidence: Option<(Arc<RuleText>, Via)>,
+    ) {
+        let outcome = if evidence.is_some() {
+            self.counters.watched += 1;
+            Outcome::Watched
+        } else {
+            self.counters.passed += 1;
+            Outcome::Passed
+        };
+        let host = HostName::from_labels(labels(question.name));
+        self.see(question, outcome, host, client, evidence);
+    }
+
+    fn see(
+        &mut self,
+        question: &Question<'_>,
+        outcome: Outcome,
+        host: HostName,
+        client: Client,
+        evidence: Option<(Arc<RuleText>, Via)>,
+    ) {
+        let kind = Kind::Query { qtype: question.qtype };
+        self.out.push_back(Out::Seen(Event { kind, outcome, host: Some(host), client, evidence }));
+    }
+}
+
+/// What a blocked name is answered with.
+fn blocked(how: BlockAnswer, qtype: u16, (v4, v6): (Ipv4Addr, Ipv6Addr), ttl: u32) -> Saying {
+    match (how, qtype) {
+        (BlockAnswer::Sinkhole | BlockAnswer::Null, types::A) => Saying::Address(v4.into(), ttl),
+        (BlockAnswer::Sinkhole | BlockAnswer::Null, types::AAAA) => Saying::Address(v6.into(), ttl),
+        (BlockAnswer::Sinkhole | BlockAnswer::Null, _) => Saying::NoData(ttl),
+        (BlockAnswer::Nxdomain, _) => Saying::NxDomain(ttl),
+        (BlockAnswer::Refused, _) => Saying::Code(ResponseCode::Refused),
+    }
+}
+
+const NULL_ADDRESSES: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED);

@@ -27,12 +27,13 @@ use crate::core::flow::{Client, FiveTuple, Owner, Protocol};
 use crate::core::flows;
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
-use crate::core::upstream::Transport;
+pub use crate::core::upstream::Transport;
 use crate::core::verdict::{RuleText, Via};
 use crate::core::wire::ip::{self, Packet};
 use crate::core::wire::tcp::Segment;
 use crate::core::wire::udp::{self, Datagram};
 
+pub use crate::core::upstream::AskId;
 pub use door::{Input, Output, SearchId, WayBack};
 use outbox::{Outbox, Queued};
 
@@ -125,7 +126,7 @@ impl Engine {
         Self {
             policy,
             streams: Streams::new(settings.mtu, settings.stream_seed),
-            dns: Dns::new(settings.dns),
+            dns: Dns::new(&settings.dns),
             own: HashSet::new(),
             held: BTreeMap::new(),
             paths: HashMap::new(),
@@ -149,8 +150,11 @@ impl Engine {
                     self.go_on(now, held.what, Some(owner));
                 }
             }
-            Input::Policy(policy) => self.policy = policy,
-            Input::Upstreams(upstreams) => self.dns.set_upstreams(now, upstreams),
+            Input::Policy(policy) => {
+                self.policy = policy;
+                self.dns.policy_changed();
+            }
+            Input::Upstreams(upstreams) => self.dns.set_upstreams(now, &upstreams),
             Input::OwnAddresses(addresses) => {
                 self.dns.set_own_addresses(&addresses);
                 self.own = addresses.into_iter().collect();
@@ -168,9 +172,8 @@ impl Engine {
     pub fn poll(&mut self) -> Output<'_> {
         let held = self.held.first_key_value().map(|(_, held)| held.until);
         let (dns, streams) = (&self.dns, &self.streams);
-        self.outbox.pop(|| {
-            [held, dns.poll_timeout(), streams.poll_timeout()].into_iter().flatten().min()
-        })
+        self.outbox
+            .pop(|| [held, dns.poll_timeout(), streams.poll_timeout()].into_iter().flatten().min())
     }
 
     /// What was counted so far.
@@ -308,7 +311,7 @@ impl Engine {
         self.counters.connections += 1;
         let address = tuple.destination.ip();
         let (host, evidence) = match self.dns.host_of(address) {
-            Some(blocked) => (Some(blocked.host.clone()), Some(blocked.evidence.clone())),
+            Some(blocked) => (Some(blocked.host), Some(blocked.evidence)),
             None => (None, self.address_evidence(now, address, &client)),
         };
         let (protocol, port) = (tuple.protocol, tuple.destination.port());
@@ -357,7 +360,7 @@ impl Engine {
         while let Some(out) = self.dns.poll() {
             match out {
                 Out::Reply { asker, message } => {
-                    if let Some(path) = self.paths.remove(&asker) {
+                    if let Some(path) = self.paths.remove(&asker.id) {
                         self.reply(now, path, &message);
                     }
                 }
