@@ -62,7 +62,6 @@ pub struct Counters {
 }
 
 /// Decides about every packet and every message. See the module's contract.
-#[derive(Debug)]
 pub struct Engine {
     policy: Arc<Policy>,
     dns: Dns,
