@@ -1,0 +1,205 @@
+//! What a rule is made of. Names and numbers are those of `nf_tables.h`.
+
+use std::net::IpAddr;
+
+use super::message::Attributes;
+use crate::core::flow::Protocol;
+use crate::shell::route::Prefix;
+
+/// A rule in the making: each step either goes on or lets the packet pass by.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rule(Attributes);
+
+impl Rule {
+    /// The packet is of this family.
+    pub(super) fn family(self, v6: bool) -> Self {
+        let family = if v6 { NFPROTO_IPV6 } else { NFPROTO_IPV4 };
+        self.meta(META_NFPROTO).compare(EQUAL, &[family])
+    }
+
+    /// The source is in there. Only after [`Rule::family`].
+    pub(super) fn source(self, prefix: Prefix) -> Self {
+        let (offset, octets) = match prefix.address() {
+            IpAddr::V4(v4) => (12, v4.octets().to_vec()), // RFC 791 §3.1
+            IpAddr::V6(v6) => (8, v6.octets().to_vec()),  // RFC 8200 §3
+        };
+        let mask: Vec<u8> = (0_u8..).map(|at| mask_octet(prefix.length(), at)).take(octets.len()).collect();
+        self.payload(NETWORK_HEADER, offset, octets.len()).mask(&mask).compare(EQUAL, &octets)
+    }
+
+    /// It is of this protocol.
+    pub(super) fn protocol(self, protocol: Protocol) -> Self {
+        let number = match protocol {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+        };
+        self.meta(META_L4PROTO).compare(EQUAL, &[number])
+    }
+
+    /// It goes to this port. Only after [`Rule::protocol`].
+    pub(super) fn to_port(self, port: u16) -> Self {
+        self.payload(TRANSPORT_HEADER, 2, 2).compare(EQUAL, &port.to_be_bytes())
+    }
+
+    /// It comes from this port. Only after [`Rule::protocol`].
+    pub(super) fn from_port(self, port: u16) -> Self {
+        self.payload(TRANSPORT_HEADER, 0, 2).compare(EQUAL, &port.to_be_bytes())
+    }
+
+    /// Its mark has this value under this mask.
+    pub(super) fn mark(self, value: u32, mask: u32) -> Self {
+        self.meta(META_MARK).mask(&mask.to_ne_bytes()).compare(EQUAL, &value.to_ne_bytes())
+    }
+
+    /// It came by this link.
+    pub(super) fn came_by(self, link: u32) -> Self {
+        self.meta(META_IIF).compare(EQUAL, &link.to_ne_bytes())
+    }
+
+    /// It leaves by another link than this.
+    pub(super) fn leaves_not_by(self, link: u32) -> Self {
+        self.meta(META_OIF).compare(NOT_EQUAL, &link.to_ne_bytes())
+    }
+
+    /// Its destination is, or is not, an address of this host.
+    pub(super) fn to_this_host(self, yes: bool) -> Self {
+        let fib = Attributes::default()
+            .number(1, REGISTER)
+            .number(2, FIB_RESULT_ADDRTYPE)
+            .number(3, FIB_F_DADDR);
+        let how = if yes { EQUAL } else { NOT_EQUAL };
+        self.expression("fib", &fib).compare(how, &RTN_LOCAL.to_ne_bytes())
+    }
+
+    /// Sets bits of its mark.
+    pub(super) fn set_mark(self, bits: u32) -> Self {
+        let or = Attributes::default()
+            .number(1, REGISTER)
+            .number(2, REGISTER)
+            .number(3, 4)
+            .nest(4, &value(&(!bits).to_ne_bytes()))
+            .nest(5, &value(&bits.to_ne_bytes()));
+        let set = Attributes::default().number(2, META_MARK).number(3, REGISTER);
+        self.meta(META_MARK).expression("bitwise", &or).expression("meta", &set)
+    }
+
+    /// Tracks its connection apart from all others.
+    pub(super) fn zone(self, zone: u16) -> Self {
+        let set = Attributes::default().number(2, CT_ZONE).number(4, REGISTER);
+        self.immediate(&zone.to_ne_bytes()).expression("ct", &set)
+    }
+
+    /// Sends it there instead.
+    pub(super) fn translate_to(self, address: IpAddr) -> Self {
+        let (family, octets) = match address {
+            IpAddr::V4(v4) => (NFPROTO_IPV4, v4.octets().to_vec()),
+            IpAddr::V6(v6) => (NFPROTO_IPV6, v6.octets().to_vec()),
+        };
+        let nat = Attributes::default()
+            .number(1, NAT_DNAT)
+            .number(2, family.into())
+            .number(3, REGISTER);
+        self.immediate(&octets).expression("nat", &nat)
+    }
+
+    /// Sends it to this port of this host instead.
+    pub(super) fn redirect_to(self, port: u16) -> Self {
+        let redirect = Attributes::default().number(1, REGISTER);
+        self.immediate(&port.to_be_bytes()).expression("redir", &redirect)
+    }
+
+    /// Goes on in another chain, and comes back.
+    pub(super) fn jump(self, chain: &str) -> Self {
+        let verdict = Attributes::default().number(1, VERDICT_JUMP).text(2, chain);
+        let data = Attributes::default().nest(2, &verdict);
+        let jump = Attributes::default().number(1, REGISTER_VERDICT).nest(2, &data);
+        self.expression("immediate", &jump)
+    }
+
+    /// The expressions, for the message that makes the rule.
+    pub(super) fn finish(self) -> Attributes {
+        self.0
+    }
+
+    fn meta(self, key: u32) -> Self {
+        self.expression("meta", &Attributes::default().number(1, REGISTER).number(2, key))
+    }
+
+    fn payload(self, base: u32, offset: u32, length: usize) -> Self {
+        let payload = Attributes::default()
+            .number(1, REGISTER)
+            .number(2, base)
+            .number(3, offset)
+            .number(4, u32::try_from(length).expect("at most an address"));
+        self.expression("payload", &payload)
+    }
+
+    fn mask(self, mask: &[u8]) -> Self {
+        let bitwise = Attributes::default()
+            .number(1, REGISTER)
+            .number(2, REGISTER)
+            .number(3, u32::try_from(mask.len()).expect("at most an address"))
+            .nest(4, &value(mask))
+            .nest(5, &value(&vec![0; mask.len()]));
+        self.expression("bitwise", &bitwise)
+    }
+
+    fn compare(self, how: u32, with: &[u8]) -> Self {
+        let compare = Attributes::default().number(1, REGISTER).number(2, how).nest(3, &value(with));
+        self.expression("cmp", &compare)
+    }
+
+    fn immediate(self, bytes: &[u8]) -> Self {
+        let immediate = Attributes::default().number(1, REGISTER).nest(2, &value(bytes));
+        self.expression("immediate", &immediate)
+    }
+
+    fn expression(self, name: &str, data: &Attributes) -> Self {
+        let element = Attributes::default().text(1, name).nest(2, data);
+        Self(self.0.nest(1, &element))
+    }
+}
+
+fn value(bytes: &[u8]) -> Attributes {
+    Attributes::default().bytes(1, bytes)
+}
+
+/// The octet `at` of the mask for a prefix of `length` bits.
+fn mask_octet(length: u8, at: u8) -> u8 {
+    let bits = length.saturating_sub(at.saturating_mul(8)).min(8);
+    0xff_u8.checked_shl(8 - u32::from(bits)).unwrap_or(0)
+}
+
+const REGISTER_VERDICT: u32 = 0;
+const REGISTER: u32 = 1; // one of 16 bytes is enough for every rule
+const EQUAL: u32 = 0;
+const NOT_EQUAL: u32 = 1;
+const META_MARK: u32 = 3;
+const META_IIF: u32 = 4;
+const META_OIF: u32 = 5;
+const META_NFPROTO: u32 = 15;
+const META_L4PROTO: u32 = 16;
+const NETWORK_HEADER: u32 = 1;
+const TRANSPORT_HEADER: u32 = 2;
+const FIB_RESULT_ADDRTYPE: u32 = 3;
+const FIB_F_DADDR: u32 = 2;
+const RTN_LOCAL: u32 = 2; // rtnetlink.h
+const CT_ZONE: u32 = 17;
+const NAT_DNAT: u32 = 1;
+const VERDICT_JUMP: u32 = (-3_i32).cast_unsigned();
+const NFPROTO_IPV4: u8 = 2;
+const NFPROTO_IPV6: u8 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_are_cut_at_any_bit() {
+        let mask = |length| (0..4).map(|at| mask_octet(length, at)).collect::<Vec<_>>();
+        assert_eq!(mask(0), [0, 0, 0, 0]);
+        assert_eq!(mask(10), [0xff, 0xc0, 0, 0]);
+        assert_eq!(mask(24), [0xff, 0xff, 0xff, 0]);
+        assert_eq!(mask(32), [0xff; 4]);
+    }
+}

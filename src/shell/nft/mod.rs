@@ -1,0 +1,192 @@
+//! The packet-filter table: what routing rules alone cannot do.
+//!
+//! 1. Questions that clients send to this host's own address never reach a
+//!    routing rule. They are translated to an address inside the TUN, or, where
+//!    they cannot be forwarded there (link-local sources, hosts that do not
+//!    forward), redirected to a listener of ours.
+//! 2. A socket that is bound to a link by `IP_UNICAST_IF`, as those of
+//!    systemd-resolved are, finds no route but that link's. Its questions get a
+//!    second mark, which makes the kernel route them anew, now without the link.
+//! 3. What clients ask is tracked in a connection zone of its own. The packet
+//!    filter remembers translations by connection: without the zone, a client
+//!    that keeps its source port would, for minutes, be translated to where we
+//!    were when we are gone, or not masqueraded, and not be captured when we
+//!    come. With it the kernel forgets at the same instant as the table goes.
+//!
+//! The table belongs to our netlink socket (`flags owner`, Linux 5.12): it goes
+//! with it, however we end, and `nft flush ruleset` leaves it alone.
+
+mod expression;
+mod message;
+
+use std::io;
+
+use self::expression::Rule;
+use self::message::{Attributes, Batch};
+use crate::core::flow::Protocol;
+use crate::shell::netlink::Netlink;
+use crate::shell::route::{Plan, Prefix, Surroundings};
+
+/// The table `inet optout`. Goes with the value.
+#[derive(Debug)]
+pub struct Table {
+    /// Held open: the kernel removes the table when it is closed.
+    _owner: Netlink,
+}
+
+impl Table {
+    /// Makes the table with all its chains and rules, at once or not at all.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel says; `EOPNOTSUPP`, `ENOENT` or `EPROTONOSUPPORT` if
+    /// it lacks nftables or one of the expressions.
+    pub fn make(plan: &Plan, around: &Surroundings, device: u32) -> io::Result<Self> {
+        let mut netlink = Netlink::netfilter()?;
+        let mut batch = Batch::new();
+        let table = Attributes::default().text(1, NAME).number(2, TABLE_OWNER);
+        batch.push(NEW_TABLE, CREATE | EXCLUSIVE, table);
+        steer(&mut batch, plan, device);
+        zones(&mut batch, plan, around, device);
+        translations(&mut batch, plan, around);
+        let (bytes, acks) = batch.finish();
+        netlink.batch(&bytes, acks)?;
+        Ok(Self { _owner: netlink })
+    }
+}
+
+/// Removes a table of our name that another program or an older run left.
+///
+/// # Errors
+///
+/// Whatever the kernel says; it is no error if there is no such table, or no
+/// packet filter.
+pub(crate) fn sweep() -> io::Result<()> {
+    let Ok(mut netlink) = Netlink::netfilter() else { return Ok(()) };
+    let mut batch = Batch::new();
+    batch.push(DEL_TABLE, 0, Attributes::default().text(1, NAME));
+    let (bytes, acks) = batch.finish();
+    match netlink.batch(&bytes, acks).map_err(|error| (error.raw_os_error(), error)) {
+        Err((Some(libc::EPERM), error)) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Questions of this host's sockets that are bound to a link.
+fn steer(batch: &mut Batch, plan: &Plan, device: u32) {
+    chain(batch, "steer", Some(("route", OUTPUT, MANGLE)));
+    for protocol in PROTOCOLS {
+        let rule = Rule::default()
+            .protocol(protocol)
+            .to_port(53)
+            .mark(0, plan.mark | plan.steer)
+            .leaves_not_by(device)
+            .leaves_not_by(LOOPBACK)
+            .set_mark(plan.steer);
+        add(batch, "steer", rule);
+    }
+}
+
+/// Connection zones for what clients ask and for what they are answered.
+fn zones(batch: &mut Batch, plan: &Plan, around: &Surroundings, device: u32) {
+    chain(batch, "zone_clients", None);
+    for client in clients(around) {
+        let rule = Rule::default().family(client.is_v6()).source(client).zone(ZONE);
+        add(batch, "zone_clients", rule);
+    }
+    chain(batch, "zone_in", Some(("filter", PREROUTING, RAW)));
+    for protocol in PROTOCOLS {
+        let asked = Rule::default().protocol(protocol).to_port(53).mark(0, plan.mark);
+        add(batch, "zone_in", asked.jump("zone_clients"));
+        let answered = Rule::default()
+            .came_by(device)
+            .protocol(protocol)
+            .from_port(53)
+            .to_this_host(false)
+            .zone(ZONE);
+        add(batch, "zone_in", answered);
+    }
+    let Some(listener) = plan.listener else { return };
+    chain(batch, "zone_out", Some(("filter", OUTPUT, RAW)));
+    for protocol in PROTOCOLS {
+        let answered = Rule::default()
+            .protocol(protocol)
+            .from_port(listener)
+            .mark(plan.mark, plan.mark)
+            .zone(ZONE);
+        add(batch, "zone_out", answered);
+    }
+}
+
+/// Where questions go that clients send to this host's own address.
+fn translations(batch: &mut Batch, plan: &Plan, around: &Surroundings) {
+    chain(batch, "clients", None);
+    for client in clients(around) {
+        let link_local = client.contains(LINK_LOCAL.into());
+        let forwards = if client.is_v6() { around.forwards_v6 } else { around.forwards_v4 };
+        let inside =
+            if client.is_v6() { plan.resolver_v6.into() } else { plan.resolver_v4.into() };
+        let rule = Rule::default().family(client.is_v6()).source(client);
+        if forwards && !link_local {
+            add(batch, "clients", rule.translate_to(inside));
+        } else if let Some(listener) = plan.listener {
+            // The expression asks again, for the kernel's own check of the rule.
+            for protocol in PROTOCOLS {
+                add(batch, "clients", rule.clone().protocol(protocol).redirect_to(listener));
+            }
+        }
+    }
+    chain(batch, "own_address", Some(("nat", PREROUTING, BEFORE_DSTNAT)));
+    for protocol in PROTOCOLS {
+        let rule = Rule::default()
+            .protocol(protocol)
+            .to_port(53)
+            .mark(0, plan.mark)
+            .to_this_host(true)
+            .jump("clients");
+        add(batch, "own_address", rule);
+    }
+}
+
+/// Clients' prefixes of the families that this kernel has.
+fn clients(around: &Surroundings) -> impl Iterator<Item = Prefix> {
+    around.client_prefixes.iter().copied().filter(|client| around.has_v6 || !client.is_v6())
+}
+
+/// Adds a chain; a base chain, if it has a type, a hook and a priority.
+fn chain(batch: &mut Batch, name: &str, base: Option<(&str, u32, i32)>) {
+    let mut chain = Attributes::default().text(1, NAME).text(3, name);
+    if let Some((kind, hook, priority)) = base {
+        let hook = Attributes::default().number(1, hook).number(2, priority.cast_unsigned());
+        chain = chain.nest(4, &hook).text(7, kind);
+    }
+    batch.push(NEW_CHAIN, CREATE, chain);
+}
+
+fn add(batch: &mut Batch, chain: &str, rule: Rule) {
+    let rule = Attributes::default().text(1, NAME).text(2, chain).nest(4, &rule.finish());
+    batch.push(NEW_RULE, CREATE | APPEND, rule);
+}
+
+const NAME: &str = "optout";
+const PROTOCOLS: [Protocol; 2] = [Protocol::Udp, Protocol::Tcp];
+const LINK_LOCAL: std::net::Ipv6Addr = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0); // RFC 4291 §2.5.6
+const LOOPBACK: u32 = 1; // the first link of every network namespace
+const ZONE: u16 = 5353; // any number that others do not have
+
+const NEW_TABLE: u16 = 0; // nf_tables.h, enum nf_tables_msg_types
+const DEL_TABLE: u16 = 2;
+const NEW_CHAIN: u16 = 3;
+const NEW_RULE: u16 = 6;
+const TABLE_OWNER: u32 = 2; // NFT_TABLE_F_OWNER
+const EXCLUSIVE: u16 = 0x200; // NLM_F_EXCL
+const CREATE: u16 = 0x400; // NLM_F_CREATE
+const APPEND: u16 = 0x800; // NLM_F_APPEND
+const PREROUTING: u32 = 0; // NF_INET_PRE_ROUTING
+const OUTPUT: u32 = 3; // NF_INET_LOCAL_OUT
+const RAW: i32 = -300; // before connections are tracked
+const MANGLE: i32 = -150;
+const BEFORE_DSTNAT: i32 = -101; // port forwards of others come at -100
+
+#[cfg(test)]
+mod tests;

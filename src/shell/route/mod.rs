@@ -1,0 +1,367 @@
+//! Brings questions and sinkhole addresses to our TUN, and nothing else.
+//!
+//! # Contract
+//!
+//! 1. [`Routes::set_up`]: what an older run left is swept, our device comes up,
+//!    the tables are filled. Nothing comes our way yet.
+//! 2. [`self_test`] proves that our own packets do not come back.
+//! 3. [`Routes::capture_on`] and [`Routes::capture_off`]: the rules are the only switch.
+//! 4. Whenever [`monitor::Monitor`] says that something changed: [`Routes::refresh`].
+//! 5. Dropping [`Routes`] leaves nothing behind.
+//!
+//! Every object carries our tag (the protocol number of rules and routes, the
+//! name of the packet-filter table), so sweeping needs no memory. If we die,
+//! the device takes its routes along and the packet-filter table goes with its
+//! socket: `open`. For `closed` there are unreachable routes of worse metric,
+//! which stay with the rules until the next start.
+
+mod links;
+pub mod monitor;
+mod prefix;
+mod rules;
+mod self_test;
+mod sweep;
+mod tables;
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use thiserror::Error;
+
+pub use self::links::Surroundings;
+pub use self::prefix::Prefix;
+pub use self::self_test::{LoopError, self_test};
+use crate::shell::netlink::Netlink;
+use crate::shell::nft;
+use crate::shell::tun::Tun;
+
+/// What to set up. Numbers and prefixes that a user may want to change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Plan {
+    /// The bit that our own sockets carry, and nobody else's.
+    pub mark: u32,
+    /// The bit by which nft steers questions of sockets that are bound to a link.
+    pub steer: u32,
+    /// Table for questions.
+    pub dns_table: u32,
+    /// Table for addresses.
+    pub address_table: u32,
+    /// First of three priorities of our rules.
+    pub priority: u32,
+    /// Where blocked names point to.
+    pub sinkhole_v4: Prefix,
+    /// The same for IPv6.
+    pub sinkhole_v6: Prefix,
+    /// Where questions go that clients send to this host's own address.
+    pub resolver_v4: Ipv4Addr,
+    /// The same for IPv6.
+    pub resolver_v6: Ipv6Addr,
+    /// Port of our own listener, for clients that cannot be routed to the TUN.
+    pub listener: Option<u16>,
+    /// What happens to captured traffic when we die.
+    pub fail: Fail,
+}
+
+/// What happens to captured traffic when we die.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Fail {
+    /// It goes on as if we had never been there.
+    #[default]
+    Open,
+    /// It is refused until we run again.
+    Closed,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            mark: 0x0100_0000,
+            steer: 0x0200_0000,
+            dns_table: 5353,
+            address_table: 5354,
+            priority: 5300,
+            sinkhole_v4: Prefix::new(Ipv4Addr::new(198, 18, 0, 0).into(), 15), // RFC 2544
+            sinkhole_v6: Prefix::new(Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0).into(), 64),
+            resolver_v4: Ipv4Addr::new(198, 18, 0, 53),
+            resolver_v6: Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0x53),
+            listener: None,
+            fail: Fail::Open,
+        }
+    }
+}
+
+/// Why nothing was set up. One line, with the remedy.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// We may not.
+    #[error(
+        "cannot change routing: not permitted; run as root or with the capability CAP_NET_ADMIN"
+    )]
+    NotPermitted,
+    /// Another program's routes or rules use our table.
+    #[error(
+        "cannot use routing table {table}: another program uses it; \
+         choose another number in the configuration"
+    )]
+    TableTaken {
+        /// The table's number.
+        table: u32,
+    },
+    /// Another program's rule has our priority.
+    #[error(
+        "cannot use rule priority {priority}: a rule of another program has it \
+         (ip rule show); choose another base in the configuration"
+    )]
+    PriorityTaken {
+        /// The priority.
+        priority: u32,
+    },
+    /// Rules without ports would divert everything.
+    #[error(
+        "cannot divert port 53 alone: this kernel's routing rules know no ports; \
+         Linux 4.17 or newer is needed"
+    )]
+    KernelTooOld,
+    /// Something else.
+    #[error("cannot {what}: {source}")]
+    Kernel {
+        /// What we tried.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// What [`Routes::refresh`] found changed since the last time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Changes {
+    /// This host has other addresses: the engine must learn them.
+    pub own_addresses: bool,
+    /// The way to the Internet is another: sockets to upstreams are stale.
+    pub source: bool,
+    /// Clients may come from elsewhere.
+    pub clients: bool,
+    /// Someone had removed or changed our rules or routes; they are back.
+    pub restored: bool,
+}
+
+/// Everything that we have in the kernel's routing. Goes with the value.
+pub struct Routes {
+    netlink: Netlink,
+    plan: Plan,
+    device: u32,
+    around: Surroundings,
+    addresses: Vec<Prefix>,
+    capturing: bool,
+    filter: Option<nft::Table>,
+    /// Why there is no packet-filter table, if there is none.
+    filter_problem: Option<String>,
+}
+
+impl Routes {
+    /// Sweeps what an older run left, brings the device up and fills our tables.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError`]; whatever was set up is removed again.
+    pub fn set_up(plan: Plan, tun: &Tun) -> Result<Self, RouteError> {
+        let mut netlink = Netlink::route().map_err(|e| kernel("open a netlink socket", e))?;
+        sweep::sweep(&mut netlink).map_err(|e| kernel("remove what an older run left", e))?;
+        free(&mut netlink, &plan)?;
+        let device = tun.index();
+        let around = Surroundings::look(&mut netlink, device, plan.mark)
+            .map_err(|e| kernel("read addresses and routes", e))?;
+        let addresses = Vec::new();
+        // From here on, dropping it undoes whatever was done.
+        let mut routes = Self {
+            netlink,
+            plan,
+            device,
+            around,
+            addresses,
+            capturing: false,
+            filter: None,
+            filter_problem: None,
+        };
+        routes.bring_up()?;
+        routes.fill_tables()?;
+        Ok(routes)
+    }
+
+    /// Starts to divert. Does nothing if it is on.
+    ///
+    /// Works without the packet filter; then [`Routes::problems`] says what is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError`]; then nothing is diverted.
+    pub fn capture_on(&mut self) -> Result<(), RouteError> {
+        self.capturing = true;
+        self.filter();
+        let outcome = self.fill_tables().and_then(|_| self.set_rules());
+        if outcome.is_err() {
+            self.capture_off();
+        }
+        outcome.map(drop)
+    }
+
+    /// Stops diverting. Does nothing if it is off.
+    ///
+    /// Never fails: what the kernel will not remove it does not have.
+    pub fn capture_off(&mut self) {
+        self.capturing = false;
+        if let Err(error) = rules::reconcile(&mut self.netlink, &[]) {
+            log::error!("route: cannot remove our rules ({error}); see ip rule show");
+        }
+        self.filter = None;
+        self.filter_problem = None;
+    }
+
+    /// Whether traffic is diverted.
+    #[must_use]
+    pub fn is_capturing(&self) -> bool {
+        self.capturing
+    }
+
+    /// Routes these prefixes, those of address rules, into the TUN, and no
+    /// others but the sinkholes.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::Kernel`].
+    pub fn set_prefixes(&mut self, prefixes: Vec<Prefix>) -> Result<(), RouteError> {
+        self.addresses = prefixes;
+        self.fill_tables().map(drop)
+    }
+
+    /// Looks around anew and makes everything right again that is not.
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError::Kernel`].
+    pub fn refresh(&mut self) -> Result<Changes, RouteError> {
+        let around = Surroundings::look(&mut self.netlink, self.device, self.plan.mark)
+            .map_err(|e| kernel("read addresses and routes", e))?;
+        let before = std::mem::replace(&mut self.around, around);
+        let now = &self.around;
+        let mut changes = Changes {
+            own_addresses: before.own_addresses != now.own_addresses,
+            source: (before.source_v4, before.source_v6) != (now.source_v4, now.source_v6),
+            clients: before.client_prefixes != now.client_prefixes
+                || (before.forwards_v4, before.forwards_v6) != (now.forwards_v4, now.forwards_v6),
+            restored: false,
+        };
+        let expected = before != *now;
+        // Not otherwise: the kernel tells everyone of it, us too.
+        if before.mtu != self.around.mtu {
+            self.bring_up()?;
+        }
+        let mut moved = match self.fill_tables() {
+            Err(RouteError::Kernel { source, .. }) if source.raw_os_error() == Some(libc::ENETDOWN) => {
+                self.bring_up()?;
+                self.fill_tables()?
+            }
+            outcome => outcome?,
+        };
+        if self.capturing {
+            if changes.clients || self.filter.is_none() {
+                self.filter();
+            }
+            moved |= self.set_rules()?;
+        }
+        changes.restored = moved && !expected;
+        Ok(changes)
+    }
+
+    /// What the network around us looks like, as of the last look.
+    #[must_use]
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.around
+    }
+
+    /// What keeps us from diverting everything, each with its remedy.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        self.filter_problem.iter().cloned().collect()
+    }
+
+    fn bring_up(&mut self) -> Result<(), RouteError> {
+        links::bring_up(&mut self.netlink, self.device, self.around.mtu)
+            .map_err(|e| kernel("bring the TUN device up", e))
+    }
+
+    fn fill_tables(&mut self) -> Result<bool, RouteError> {
+        let routes = tables::wanted(&self.plan, &self.around, self.device, &self.addresses);
+        tables::reconcile(&mut self.netlink, &routes).map_err(|e| kernel("set our routes", e))
+    }
+
+    fn set_rules(&mut self) -> Result<bool, RouteError> {
+        let rules = rules::wanted(&self.plan, self.around.has_v6, &self.around.client_prefixes);
+        rules::reconcile(&mut self.netlink, &rules).map_err(|error| match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP) => RouteError::KernelTooOld,
+            _ => kernel("set our routing rules", error),
+        })
+    }
+
+    /// Makes the packet-filter table, or says why there is none.
+    fn filter(&mut self) {
+        self.filter = None;
+        match nft::Table::make(&self.plan, &self.around, self.device) {
+            Ok(table) => {
+                self.filter_problem = None;
+                self.filter = Some(table);
+            }
+            Err(error) => {
+                let problem = format!(
+                    "questions that clients send to this host's own address are not covered: \
+                     {error}"
+                );
+                if self.filter_problem.as_ref() != Some(&problem) {
+                    log::warn!("route: {problem}");
+                }
+                self.filter_problem = Some(problem);
+            }
+        }
+    }
+}
+
+impl Drop for Routes {
+    fn drop(&mut self) {
+        self.capture_off();
+        if let Err(error) = sweep::sweep(&mut self.netlink) {
+            log::error!("route: cannot remove everything of ours: {error}; the next start will");
+        }
+    }
+}
+
+/// Refuses to share a table or a priority.
+fn free(netlink: &mut Netlink, plan: &Plan) -> Result<(), RouteError> {
+    let strangers =
+        rules::strangers(netlink, plan).map_err(|e| kernel("read routing rules", e))?;
+    if let Some(&(priority, table)) = strangers.first() {
+        return Err(if [plan.dns_table, plan.address_table].contains(&table) {
+            RouteError::TableTaken { table }
+        } else {
+            RouteError::PriorityTaken { priority }
+        });
+    }
+    match tables::stranger(netlink, plan).map_err(|e| kernel("read routing tables", e))? {
+        Some(table) => Err(RouteError::TableTaken { table }),
+        None => Ok(()),
+    }
+}
+
+fn kernel(what: &'static str, source: io::Error) -> RouteError {
+    match source.raw_os_error() {
+        Some(libc::EPERM) => RouteError::NotPermitted,
+        _ => RouteError::Kernel { what, source },
+    }
+}
+
+/// Tag of our rules and routes: a protocol number that nobody else has.
+const TAG: u8 = 235;
+const ULA: [u16; 4] = [0xfd6f, 0x7074, 0x6f75, 0x7400]; // "optout", RFC 4193
+
+#[cfg(test)]
+mod tests;

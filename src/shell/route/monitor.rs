@@ -1,0 +1,124 @@
+//! Tells when the network around us, or what we put into it, changed.
+//!
+//! Says only *that*; [`Routes::refresh`](super::Routes::refresh) finds out what,
+//! and does nothing if nothing is wrong. So what we do ourselves may be seen
+//! here at most once more, and never goes round.
+
+use std::io;
+use std::time::Duration;
+
+use netlink_sys::{Socket, SocketAddr, protocols};
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, sleep_until};
+
+use super::TAG;
+use crate::shell::netlink::{split_frame, u16_at};
+use crate::shell::ready::watch;
+
+/// A watch over links, addresses, routes and rules. Sleeps while nothing changes.
+pub struct Monitor {
+    socket: AsyncFd<Socket>,
+    last: Option<Instant>,
+}
+
+impl Monitor {
+    /// Starts to watch. What happens from now on is not missed.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel says.
+    pub fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(protocols::NETLINK_ROUTE)?;
+        socket.bind(&SocketAddr::new(0, GROUPS))?;
+        socket.set_non_blocking(true)?;
+        let socket = watch(socket)?;
+        Ok(Self { socket, last: None })
+    }
+
+    /// Waits until something changed and the change has settled.
+    ///
+    /// A network that changes all the time, and a program that fights us over
+    /// our rules, are reported once in two seconds at most.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel says.
+    pub async fn changed(&mut self) -> io::Result<()> {
+        while !self.news().await? {}
+        let first = Instant::now();
+        let busy = self.last.is_some_and(|last| first.duration_since(last) < BUSY);
+        let until = first + if busy { BUSY } else { SETTLED };
+        // Whatever comes until then is the same change.
+        tokio::select! {
+            biased;
+            failed = async { loop { if let Err(error) = self.news().await { break error } } } => {
+                return Err(failed);
+            }
+            () = sleep_until(until) => {}
+        }
+        self.last = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Waits for messages; whether one of them matters.
+    async fn news(&self) -> io::Result<bool> {
+        let mut ready = self.socket.readable().await?;
+        let mut buffer = Vec::with_capacity(MOST_DATAGRAM);
+        let mut matters = false;
+        loop {
+            buffer.clear();
+            match ready.try_io(|socket| socket.get_ref().recv(&mut buffer, 0)) {
+                Ok(Ok(_)) => matters |= any_matters(&buffer),
+                // Messages were lost: anything may have happened.
+                Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => matters = true,
+                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_would_block) => return Ok(matters),
+            }
+        }
+    }
+}
+
+fn any_matters(datagram: &[u8]) -> bool {
+    let mut rest = datagram;
+    while let Some((frame, after)) = split_frame(rest) {
+        rest = after;
+        if matters(frame) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a message can be about something that we look at. Reads no more of
+/// it than needed: a router that speaks BGP has many.
+fn matters(frame: &[u8]) -> bool {
+    let body = frame.get(HEADER..).unwrap_or_default();
+    let at = |index: usize| body.get(index).copied().unwrap_or_default();
+    match u16_at(frame, 4) {
+        NEW_LINK | DEL_LINK | NEW_ADDRESS | DEL_ADDRESS => true,
+        // A default route, or one of ours that is gone (struct rtmsg).
+        NEW_ROUTE => at(1) == 0 && at(5) != TAG,
+        DEL_ROUTE => at(1) == 0 || at(5) == TAG,
+        // The tag is an attribute; rules are rare enough to look at each.
+        DEL_RULE => true,
+        _ => false,
+    }
+}
+
+const GROUPS: u32 = 1 // RTMGRP_LINK
+    | 0x10 | 0x100 // RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR
+    | 0x40 | 0x400 // RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
+    | 0x80 // RTMGRP_IPV4_RULE
+    | 1 << 18; // RTNLGRP_IPV6_RULE, the 19th
+const HEADER: usize = 16; // struct nlmsghdr
+const NEW_LINK: u16 = 16;
+const DEL_LINK: u16 = 17;
+const NEW_ADDRESS: u16 = 20;
+const DEL_ADDRESS: u16 = 21;
+const NEW_ROUTE: u16 = 24;
+const DEL_ROUTE: u16 = 25;
+const DEL_RULE: u16 = 33;
+const MOST_DATAGRAM: usize = 32 * 1024; // the kernel makes none larger
+const SETTLED: Duration = Duration::from_millis(100); // a DHCP lease is a dozen messages in some ms
+const BUSY: Duration = Duration::from_secs(2);

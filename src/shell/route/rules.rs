@@ -1,0 +1,232 @@
+//! Routing rules: the only switch. Without them nothing comes our way.
+
+use std::io;
+use std::net::IpAddr;
+
+use rtnetlink::packet_route::route::RouteProtocol;
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange};
+use rtnetlink::packet_route::{IpProtocol, RouteNetlinkMessage};
+
+use super::links::family;
+use super::prefix::Prefix;
+use super::{Plan, TAG};
+use crate::core::flow::Protocol;
+use crate::shell::netlink::{Existing, Netlink};
+
+/// One of our rules.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Rule {
+    v6: bool,
+    priority: u32,
+    table: u32,
+    /// The mark must have this value under this mask. Never the whole mark,
+    /// whose other bits are other programs'.
+    mark: (u32, u32),
+    /// Only packets of this host.
+    host: bool,
+    /// Only packets from there.
+    from: Option<Prefix>,
+    /// Only questions, by this protocol.
+    questions: Option<Protocol>,
+}
+
+/// The rules of both families that divert what the plan names.
+pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix]) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for v6 in [false, true] {
+        if v6 && !has_v6 {
+            continue;
+        }
+        let base = Rule {
+            v6,
+            priority: plan.priority,
+            table: plan.dns_table,
+            mark: (0, plan.mark),
+            host: false,
+            from: None,
+            questions: None,
+        };
+        // What nft steers back to us has lost its ports when it is routed anew.
+        let steered = (plan.steer, plan.mark | plan.steer);
+        rules.push(Rule { host: true, mark: steered, ..base.clone() });
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            let questions = Some(protocol);
+            rules.push(Rule { host: true, questions, ..base.clone() });
+            for &client in clients.iter().filter(|client| client.is_v6() == v6) {
+                let priority = plan.priority + 1;
+                rules.push(Rule { from: Some(client), questions, priority, ..base.clone() });
+            }
+        }
+        rules.push(Rule { table: plan.address_table, priority: plan.priority + 2, ..base });
+    }
+    rules
+}
+
+/// Makes our rules in the kernel be exactly `wanted`; whether that changed anything.
+///
+/// # Errors
+///
+/// Whatever the kernel says; and `EOPNOTSUPP` if it took a rule and made
+/// another of it, as kernels before 4.17 do, which know no ports and would
+/// divert everything. Such a rule is removed at once.
+pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bool> {
+    let mut changed = remove_others(netlink, wanted)?;
+    let present = ours(netlink)?;
+    for rule in wanted.iter().filter(|rule| !present.iter().any(|(have, _)| have.as_ref() == Some(rule))) {
+        changed = true;
+        match netlink.create(RouteNetlinkMessage::NewRule(rule.message()), Existing::Refuse) {
+            Err(error) if error.raw_os_error() != Some(libc::EEXIST) => return Err(error),
+            _ => {}
+        }
+    }
+    if changed && remove_others(netlink, wanted)? {
+        return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+    }
+    Ok(changed)
+}
+
+/// Removes every rule with our tag that is not `wanted`.
+fn remove_others(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bool> {
+    let mut changed = false;
+    for (rule, message) in ours(netlink)? {
+        if rule.is_none_or(|rule| !wanted.contains(&rule)) {
+            changed = true;
+            match netlink.change(RouteNetlinkMessage::DelRule(message)) {
+                Err(error) if error.raw_os_error() != Some(libc::ENOENT) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// The rules of others that have one of our priorities or tables: `(priority, table)`.
+pub(crate) fn strangers(netlink: &mut Netlink, plan: &Plan) -> io::Result<Vec<(u32, u32)>> {
+    let mut strangers = Vec::new();
+    for message in all(netlink)? {
+        let (mut priority, mut table) = (0, u32::from(message.header.table));
+        for attribute in &message.attributes {
+            match attribute {
+                RuleAttribute::Priority(value) => priority = *value,
+                RuleAttribute::Table(value) => table = *value,
+                _ => {}
+            }
+        }
+        let priority_taken = (plan.priority..plan.priority + PRIORITIES).contains(&priority);
+        let table_taken = [plan.dns_table, plan.address_table].contains(&table);
+        if !is_ours(&message) && (priority_taken || table_taken) {
+            strangers.push((priority, table));
+        }
+    }
+    Ok(strangers)
+}
+
+/// Every rule with our tag: what it means, if we could have made it, and as it came.
+fn ours(netlink: &mut Netlink) -> io::Result<Vec<(Option<Rule>, RuleMessage)>> {
+    let messages = all(netlink)?.into_iter().filter(is_ours);
+    Ok(messages.map(|message| (Rule::read(&message), message)).collect())
+}
+
+fn all(netlink: &mut Netlink) -> io::Result<Vec<RuleMessage>> {
+    let mut rules = Vec::new();
+    for v6 in [false, true] {
+        let mut message = RuleMessage::default();
+        message.header.family = family(v6);
+        let answers = match netlink.all(RouteNetlinkMessage::GetRule(message)) {
+            // No IPv6 in this kernel, so none of its rules.
+            Err(error) if v6 && matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => {
+                continue;
+            }
+            answers => answers?,
+        };
+        rules.extend(answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewRule(rule) if rule.header.family == family(v6) => Some(rule),
+            _ => None,
+        }));
+    }
+    Ok(rules)
+}
+
+fn is_ours(message: &RuleMessage) -> bool {
+    message.attributes.contains(&RuleAttribute::Protocol(RouteProtocol::from(TAG)))
+}
+
+impl Rule {
+    fn message(&self) -> RuleMessage {
+        let mut message = RuleMessage::default();
+        message.header.family = family(self.v6);
+        message.header.action = RuleAction::ToTable;
+        let (mark, mask) = self.mark;
+        message.attributes = vec![
+            RuleAttribute::Protocol(RouteProtocol::from(TAG)),
+            RuleAttribute::Priority(self.priority),
+            RuleAttribute::Table(self.table),
+            RuleAttribute::FwMark(mark),
+            RuleAttribute::FwMask(mask),
+        ];
+        if self.host {
+            message.attributes.push(RuleAttribute::Iifname(LOOPBACK.into()));
+        }
+        if let Some(prefix) = self.from {
+            message.header.src_len = prefix.length();
+            message.attributes.push(RuleAttribute::Source(prefix.address()));
+        }
+        if let Some(protocol) = self.questions {
+            let protocol = match protocol {
+                Protocol::Tcp => IpProtocol::Tcp,
+                Protocol::Udp => IpProtocol::Udp,
+            };
+            message.attributes.push(RuleAttribute::IpProtocol(protocol));
+            message.attributes.push(RuleAttribute::DestinationPortRange(PORT_53));
+        }
+        message
+    }
+
+    /// Reads a rule back; `None` if it is none that we make.
+    fn read(message: &RuleMessage) -> Option<Self> {
+        let v6 = message.header.family == family(true);
+        let mut rule = Self {
+            v6,
+            priority: 0,
+            table: message.header.table.into(),
+            mark: (0, 0),
+            host: false,
+            from: None,
+            questions: None,
+        };
+        let mut port = None;
+        for attribute in &message.attributes {
+            match attribute {
+                RuleAttribute::Priority(value) => rule.priority = *value,
+                RuleAttribute::Table(value) => rule.table = *value,
+                RuleAttribute::FwMark(value) => rule.mark.0 = *value,
+                RuleAttribute::FwMask(value) => rule.mark.1 = *value,
+                RuleAttribute::Iifname(name) => {
+                    rule.host = true;
+                    (name == LOOPBACK).then_some(())?;
+                }
+                RuleAttribute::Source(address) => {
+                    rule.from = Some(Prefix::new(*address, message.header.src_len));
+                }
+                RuleAttribute::IpProtocol(IpProtocol::Tcp) => rule.questions = Some(Protocol::Tcp),
+                RuleAttribute::IpProtocol(IpProtocol::Udp) => rule.questions = Some(Protocol::Udp),
+                RuleAttribute::DestinationPortRange(range) => port = Some(*range),
+                // Filled in by the kernel, or said above already.
+                RuleAttribute::Protocol(_)
+                | RuleAttribute::SuppressPrefixLen(u32::MAX)
+                | RuleAttribute::Other(_) => {}
+                _ => return None,
+            }
+        }
+        let plain = message.header.action == RuleAction::ToTable
+            && !message.header.flags.contains(RuleFlags::Invert)
+            && message.header.dst_len == 0
+            && rule.from.is_none_or(|from| matches!(from.address(), IpAddr::V6(_)) == v6)
+            && port == rule.questions.map(|_| PORT_53);
+        plain.then_some(rule)
+    }
+}
+
+pub(crate) const PRIORITIES: u32 = 3; // host, clients, addresses
+const PORT_53: RulePortRange = RulePortRange { start: 53, end: 53 }; // RFC 1035 §4.2
+const LOOPBACK: &str = "lo";

@@ -1,0 +1,394 @@
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::monitor::Monitor;
+use super::*;
+use crate::shell::netns_test::{Beside, isolated, sh};
+
+/// Everything that a stop must leave as it was.
+fn state() -> String {
+    sh("ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; \
+        nft list ruleset; ip link show | sed 's/state [A-Z]*//'")
+}
+
+/// Only what is ours in the kernel.
+fn rules() -> String {
+    sh("ip rule; ip -6 rule")
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(future)
+}
+
+/// A host with one way out, `wan`, and the Internet beside it with a resolver's addresses.
+fn host() -> Beside {
+    let internet = Beside::new();
+    sh(&format!(
+        "sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1
+         ip link add wan address 02:00:00:00:00:02 type veth peer name host address 02:00:00:00:00:01 netns {}
+         ip link set wan addrgenmode none; ip link set wan mtu 1400 up
+         ip addr add 192.0.2.2/24 dev wan; ip addr add 2001:db8::2/64 dev wan nodad",
+        internet.pid()
+    ));
+    internet.sh("ip link set host up; ip addr add 192.0.2.1/24 dev host
+         ip addr add 198.51.100.53/32 dev lo
+         ip addr add 2001:db8::1/64 dev host nodad; ip addr add 2001:db8:53::53/128 dev lo nodad");
+    // Fixed, so that no address resolution falls into a test.
+    sh("ip route add default via 192.0.2.1; ip -6 route add default via 2001:db8::1
+        ip neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev wan
+        ip neigh add 2001:db8::1 lladdr 02:00:00:00:00:01 dev wan");
+    internet
+}
+
+const FOREIGN: [&str; 2] = ["198.51.100.53:53", "[2001:db8:53::53]:53"];
+
+/// Sends a datagram as a program would; with our mark if `ours`.
+fn send(to: &str, text: &[u8], ours: bool) -> io::Result<()> {
+    let to: SocketAddr = to.parse().unwrap();
+    let socket = UdpSocket::bind(if to.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" })?;
+    if ours {
+        setsockopt(&socket, sockopt::Mark, &Plan::default().mark)?;
+    }
+    socket.send_to(text, to).map(drop)
+}
+
+/// How many packets in the TUN end with the text, of those that are there now.
+fn taken(tun: &Tun, text: &[u8]) -> usize {
+    let mut packet = [0; 2000];
+    let mut count = 0;
+    while let Ok(length) = tun.recv_now(&mut packet) {
+        count += usize::from(packet[..length].ends_with(text));
+    }
+    count
+}
+
+macro_rules! name {
+    ($name:literal) => {
+        concat!("shell::route::tests::", $name)
+    };
+}
+
+#[test]
+fn questions_and_sinkhole_come_and_nothing_else_does() {
+    isolated(name!("questions_and_sinkhole_come_and_nothing_else_does"), || {
+        let _internet = host();
+        let before = state();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            for to in FOREIGN {
+                send(to, b"off", false).unwrap();
+            }
+            assert_eq!(taken(&tun, b"off"), 0, "set up, but not on");
+            routes.capture_on().unwrap();
+            assert_eq!(routes.problems(), Vec::<String>::new());
+            for to in FOREIGN.into_iter().chain(["198.19.0.7:443", "[fd6f:7074:6f75:7400::7]:443"]) {
+                send(to, b"come", false).unwrap();
+                assert_eq!(taken(&tun, b"come"), 1, "{to}");
+                if to.ends_with(":53") {
+                    send(to, b"ours", true).unwrap();
+                    assert_eq!(taken(&tun, b"ours"), 0, "{to}");
+                }
+            }
+            for to in ["198.51.100.53:123", "192.0.2.1:5353", "[2001:db8:53::53]:853"] {
+                send(to, b"other", false).unwrap();
+                assert_eq!(taken(&tun, b"other"), 0, "{to}");
+            }
+            drop(routes);
+        });
+        assert_eq!(state(), before);
+    });
+}
+
+#[test]
+fn the_device_has_the_path_mtu_and_no_addresses() {
+    isolated(name!("the_device_has_the_path_mtu_and_no_addresses"), || {
+        let _internet = host();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            assert_eq!(routes.surroundings().mtu, 1400);
+            assert!(sh("ip link show optout0").contains("mtu 1400"));
+            assert_eq!(sh("ip addr show optout0 | grep inet || true"), "");
+            assert!(sh("ip route show table 5353").contains("default dev optout0 proto 235 scope link src 192.0.2.2"));
+            assert!(sh("ip -6 route show table 5354").contains("fd6f:7074:6f75:7400::/64 dev optout0 proto 235 src 2001:db8::2"));
+        });
+    });
+}
+
+#[test]
+fn a_socket_bound_to_a_link_is_covered_too() {
+    isolated(name!("a_socket_bound_to_a_link_is_covered_too"), || {
+        let _internet = host();
+        for fail in [Fail::Open, Fail::Closed] {
+            block_on(async {
+                let tun = Tun::open("optout0").unwrap();
+                let mut routes = Routes::set_up(Plan { fail, ..Plan::default() }, &tun).unwrap();
+                routes.capture_on().unwrap();
+                for to in FOREIGN {
+                    // As systemd-resolved binds its sockets.
+                    let script = format!(
+                        "import socket,struct,sys\n\
+                         to=socket.getaddrinfo(*'{to}'.rsplit(':',1),type=socket.SOCK_DGRAM)[0]\n\
+                         s=socket.socket(to[0],to[1])\n\
+                         i=struct.pack('!I',socket.if_nametoindex('wan'))\n\
+                         s.setsockopt(*((0,50) if to[0]==2 else (41,76)),i)\n\
+                         s.sendto(b'resolved',to[4])"
+                    )
+                    .replace('[', "[").replace("'[2001:db8:53::53]:53'.rsplit(':',1)", "('2001:db8:53::53',53)");
+                    let done = Command::new("python3").args(["-c", &script]).status().unwrap();
+                    assert!(done.success());
+                    assert_eq!(taken(&tun, b"resolved"), 1, "{to} {fail:?}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn two_hundred_times_on_and_off_leave_nothing() {
+    isolated(name!("two_hundred_times_on_and_off_leave_nothing"), || {
+        let _internet = host();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            routes.capture_off();
+            let before = state();
+            for _ in 0..200 {
+                routes.capture_on().unwrap();
+                routes.capture_on().unwrap();
+                assert!(rules().contains("5353"));
+                routes.capture_off();
+                routes.capture_off();
+                assert_eq!(rules().matches("535").count(), 0);
+            }
+            assert_eq!(state(), before);
+        });
+    });
+}
+
+#[test]
+fn a_killed_run_falls_through_when_open_and_refuses_when_closed() {
+    isolated(name!("a_killed_run_falls_through_when_open_and_refuses_when_closed"), || {
+        let internet = host();
+        let before = state();
+        for fail in [Fail::Open, Fail::Closed] {
+            block_on(async {
+                let tun = Tun::open("optout0").unwrap();
+                let mut routes = Routes::set_up(Plan { fail, ..Plan::default() }, &tun).unwrap();
+                routes.capture_on().unwrap();
+                // As a kill does: the kernel closes our files, and nothing runs.
+                drop(routes.filter.take());
+                std::mem::forget(routes);
+                drop(tun);
+            });
+            assert!(rules().contains("lookup 5353"), "the rules are left");
+            let counted = || internet.sh("nft list counters | grep packets || true");
+            internet.sh(
+                "nft add table inet t; nft add counter inet t q
+                 nft 'add chain inet t c { type filter hook prerouting priority 0; }'
+                 nft add rule inet t c udp dport 53 counter name q",
+            );
+            for to in FOREIGN {
+                let outcome = send(to, b"after", false);
+                match fail {
+                    Fail::Open => outcome.unwrap(),
+                    Fail::Closed => {
+                        let error = outcome.unwrap_err();
+                        assert!(matches!(error.raw_os_error(), Some(libc::EHOSTUNREACH | libc::ENETUNREACH)), "{error}");
+                    }
+                }
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            let want = if fail == Fail::Open { "packets 2 " } else { "packets 0 " };
+            assert!(counted().contains(want), "{fail:?}: {}", counted());
+            internet.sh("nft delete table inet t");
+            if fail == Fail::Closed {
+                assert!(send("198.18.0.1:443", b"x", false).is_err());
+                assert!(sh("ip route show table 5354").contains("unreachable 198.18.0.0/15"));
+            }
+            // The next start sweeps.
+            block_on(async {
+                let tun = Tun::open("optout0").unwrap();
+                drop(Routes::set_up(Plan::default(), &tun).unwrap());
+            });
+            assert_eq!(state(), before);
+        }
+    });
+}
+
+#[test]
+fn what_another_program_uses_is_left_alone_and_named() {
+    isolated(name!("what_another_program_uses_is_left_alone_and_named"), || {
+        let _internet = host();
+        for (make, unmake, want) in [
+            ("ip route add 203.0.113.0/24 dev wan table 5353", "ip route flush table 5353", "cannot use routing table 5353"),
+            ("ip -6 route add 2001:db8:9::/64 dev wan table 5354", "ip -6 route flush table 5354", "cannot use routing table 5354"),
+            ("ip rule add pref 5301 from 203.0.113.7 lookup main", "ip rule del pref 5301", "cannot use rule priority 5301"),
+            ("ip rule add pref 99 from 203.0.113.7 lookup 5354", "ip rule del pref 99", "cannot use routing table 5354"),
+        ] {
+            sh(make);
+            let before = state();
+            block_on(async {
+                let tun = Tun::open("optout0").unwrap();
+                let error = Routes::set_up(Plan::default(), &tun).err().unwrap().to_string();
+                assert!(error.starts_with(want), "{error}");
+            });
+            assert_eq!(state(), before);
+            sh(unmake);
+        }
+        block_on(async {
+            sh("ip link add optout0 type veth");
+            let error = Tun::open("optout0").err().unwrap().to_string();
+            assert!(error.contains("there is a network device of that name"), "{error}");
+        });
+    });
+}
+
+#[test]
+fn without_ipv6_or_a_default_route_it_works_with_what_is_there() {
+    isolated(name!("without_ipv6_or_a_default_route_it_works_with_what_is_there"), || {
+        sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+            ip link add wan type veth peer name host; ip link set wan up; ip link set host up
+            ip addr add 192.0.2.2/24 dev wan");
+        let before = state();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            routes.capture_on().unwrap();
+            assert_eq!(routes.surroundings().source_v4, None);
+            assert_eq!(routes.surroundings().mtu, 1500);
+            assert_eq!(sh("ip -6 rule").matches("5353").count(), 0);
+            send(FOREIGN[0], b"come", false).unwrap();
+            assert_eq!(taken(&tun, b"come"), 1);
+        });
+        assert_eq!(state(), before);
+    });
+}
+
+#[test]
+fn prefixes_come_and_go() {
+    isolated(name!("prefixes_come_and_go"), || {
+        let _internet = host();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            routes.capture_on().unwrap();
+            let prefix = |text: &str, length| Prefix::new(text.parse().unwrap(), length);
+            let both = vec![prefix("203.0.113.0", 24), prefix("2001:db8:7::", 48)];
+            routes.set_prefixes(both).unwrap();
+            send("203.0.113.9:443", b"a", false).unwrap();
+            send("[2001:db8:7::1]:443", b"a", false).unwrap();
+            assert_eq!(taken(&tun, b"a"), 2);
+            routes.set_prefixes(vec![prefix("203.0.113.9", 32)]).unwrap();
+            send("203.0.113.8:443", b"b", false).unwrap();
+            send("[2001:db8:7::1]:443", b"b", false).unwrap();
+            assert_eq!(taken(&tun, b"b"), 0);
+            send("203.0.113.9:443", b"c", false).unwrap();
+            assert_eq!(taken(&tun, b"c"), 1);
+        });
+    });
+}
+
+#[test]
+fn what_others_flush_comes_back_and_quiet_is_quiet() {
+    isolated(name!("what_others_flush_comes_back_and_quiet_is_quiet"), || {
+        let _internet = host();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            routes.capture_on().unwrap();
+            let mut monitor = Monitor::open().unwrap();
+            let want = state();
+            for flush in [
+                "ip rule flush; ip rule add pref 32766 lookup main; ip rule add pref 32767 lookup default; ip rule add pref 0 lookup local 2>/dev/null || true",
+                "ip -6 rule flush; ip -6 rule add pref 32766 lookup main",
+                "ip route flush table 5353",
+                "ip -6 route flush table 5354",
+                "ip link set optout0 down",
+            ] {
+                sh(flush);
+                let noticed = tokio::time::timeout(Duration::from_secs(3), monitor.changed()).await;
+                noticed.expect(flush).unwrap();
+                let changes = routes.refresh().unwrap();
+                assert!(changes.restored, "{flush}");
+                let (now, want): (BTreeSet<_>, BTreeSet<_>) = (lines(&state()), lines(&want));
+                assert!(want.is_subset(&now), "{flush}: lost {:?}", want.difference(&now));
+            }
+            // Our own repairs are seen once more at most, and change nothing.
+            if tokio::time::timeout(Duration::from_secs(3), monitor.changed()).await.is_ok() {
+                assert_eq!(routes.refresh().unwrap(), Changes::default());
+            }
+            let quiet = tokio::time::timeout(Duration::from_secs(3), monitor.changed()).await;
+            assert!(quiet.is_err(), "nothing changed");
+            sh("nft flush ruleset");
+            assert!(sh("nft list ruleset").contains("table inet optout"), "ours alone");
+        });
+    });
+}
+
+fn lines(text: &str) -> BTreeSet<String> {
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn a_new_address_becomes_the_source() {
+    isolated(name!("a_new_address_becomes_the_source"), || {
+        let _internet = host();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            routes.capture_on().unwrap();
+            let mut monitor = Monitor::open().unwrap();
+            let start = Instant::now();
+            sh("ip addr flush dev wan scope global
+                ip addr add 192.0.2.9/24 dev wan; ip route add default via 192.0.2.1
+                ip addr add 2001:db8::9/64 dev wan nodad; ip -6 route replace default via 2001:db8::1");
+            monitor.changed().await.unwrap();
+            let changes = routes.refresh().unwrap();
+            assert!(start.elapsed() < Duration::from_secs(2));
+            assert!(changes.own_addresses && changes.source && !changes.restored, "{changes:?}");
+            assert!(sh("ip route show table 5353").contains("src 192.0.2.9"));
+            assert!(sh("ip -6 route show table 5353").contains("src 2001:db8::9"));
+            // A LAN appears: its clients are covered from then on.
+            sh("ip link add lan type veth peer name client; ip link set lan up; ip link set client up
+                ip addr add 2001:db8:77::1/64 dev lan nodad");
+            monitor.changed().await.unwrap();
+            assert!(routes.refresh().unwrap().clients);
+            assert!(sh("ip -6 rule").contains("from 2001:db8:77::/64"));
+            assert!(sh("nft list ruleset").contains("2001:db8:77::/64"));
+        });
+    });
+}
+
+#[test]
+fn our_own_question_that_would_come_back_is_found() {
+    isolated(name!("our_own_question_that_would_come_back_is_found"), || {
+        let _internet = host();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let plan = Plan::default();
+            let mut routes = Routes::set_up(plan.clone(), &tun).unwrap();
+            routes.capture_on().unwrap();
+            let upstreams: Vec<SocketAddr> = FOREIGN.iter().map(|to| to.parse().unwrap()).collect();
+            let by = |ours: bool| {
+                move |to: SocketAddr, bytes: &[u8]| send(&to.to_string(), bytes, ours)
+            };
+            self_test(&tun, &plan, &upstreams, by(true)).await.unwrap();
+            let error = self_test(&tun, &plan, &upstreams, by(false)).await.unwrap_err().to_string();
+            assert!(error.contains("198.51.100.53:53 came back"), "{error}");
+            assert!(error.contains("with our mark the kernel sends it to wan by table 254, without the kernel sends it to optout0 by table 5353"), "{error}");
+            // Somebody's filter takes the mark off.
+            sh("nft add table inet evil
+                nft 'add chain inet evil c { type route hook output priority -1; }'
+                nft add rule inet evil c udp dport 53 meta mark set 0x2000000");
+            let error = self_test(&tun, &plan, &upstreams, by(true)).await.unwrap_err();
+            assert!(matches!(error, LoopError::Loops { .. }), "{error}");
+        });
+    });
+}
