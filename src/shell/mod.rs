@@ -1,1 +1,14 @@
 //! The impure part: does what core decided, decides nothing.
+
+pub mod clock;
+pub mod config_file;
+pub mod lock;
+pub mod notify;
+pub mod owner;
+pub mod privileges;
+pub mod signals;
+pub mod state;
+pub mod upstream;
+
+#[cfg(test)]
+pub(crate) mod netns_test;
