@@ -124,8 +124,20 @@ impl FromStr for HostName {
 impl TryFrom<String> for HostName {
     type Error = HostNameError;
 
+    /// Reads what `String::from` made of a name, so that every name comes back:
+    /// also the root, and one with escapes.
     fn try_from(text: String) -> Result<Self, HostNameError> {
-        text.parse()
+        if text.is_empty() {
+            return Ok(Self::from_labels([]));
+        }
+        if !text.contains('\\') {
+            return text.parse();
+        }
+        let labels = text.split('.').map(unescape).collect::<Result<Vec<_>, _>>()?;
+        if labels.iter().map(|label| label.len() + 1).sum::<usize>() > MAX_NAME + 1 {
+            return Err(HostNameError::NameTooLong);
+        }
+        Ok(Self::from_labels(labels.iter().map(Vec::as_slice)))
     }
 }
 
@@ -151,6 +163,29 @@ impl fmt::Debug for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// The bytes of a label in which odd ones are written `\DDD`.
+fn unescape(label: &str) -> Result<Vec<u8>, HostNameError> {
+    let mut bytes = Vec::new();
+    let mut rest = label;
+    while let Some(c) = rest.chars().next() {
+        let (byte, length) = match c {
+            '\\' => (rest.get(1..4).and_then(decimal), 4),
+            plain => (belongs(plain).then_some(plain as u8), 1),
+        };
+        bytes.push(byte.ok_or(HostNameError::Character(c))?);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    match bytes.len() {
+        0 => Err(HostNameError::EmptyLabel),
+        1..=MAX_LABEL => Ok(bytes),
+        _ => Err(HostNameError::LabelTooLong),
+    }
+}
+
+fn decimal(digits: &str) -> Option<u8> {
+    digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 fn belongs(c: char) -> bool {
@@ -182,6 +217,25 @@ mod tests {
         let spoof = HostName::from_labels([&b"tracker.example"[..], b"com"]);
         assert_eq!(spoof.as_str(), "tracker\\046example.com");
         assert_eq!(spoof.suffixes().count(), 2);
+    }
+
+    #[test]
+    fn every_name_comes_back_from_its_text() {
+        let all: Vec<u8> = (0..=255).collect();
+        for labels in [vec![], vec![&b"A.b"[..], b"\\046"], all.chunks(60).collect(), vec![b"a"]] {
+            let name = HostName::from_labels(labels);
+            let text = String::from(name.clone());
+            let back = HostName::try_from(text);
+            if name.as_str().len() < 500 {
+                assert_eq!(back, Ok(name));
+            } else {
+                assert_eq!(back, Err(HostNameError::NameTooLong)); // 256 bytes is one too many
+            }
+        }
+        for odd in ["a\\", "a\\04", "a\\256", "a\\+12", "\\1\u{e9}", "\\046..a", "\\046 a"] {
+            assert!(HostName::try_from(odd.to_owned()).is_err(), "{odd}");
+        }
+        assert!(HostName::try_from("\\046".repeat(64)).is_err());
     }
 
     #[test]

@@ -19,3 +19,4 @@ pub mod upstream;
 
 #[cfg(test)]
 pub(crate) mod netns_test;
+pub mod journal;
