@@ -466,7 +466,6 @@ mod connection {
         address: IpAddr,
     }
 
-    #[expect(clippy::ref_option, reason = "serde hands in a reference to the field")]
     pub(super) fn serialize<S: Serializer>(it: &Connection, to: S) -> Result<S::Ok, S::Error> {
         it.map(|(protocol, port, address)| Named { protocol, port, address }).serialize(to)
     }
