@@ -20,3 +20,5 @@ pub mod upstream;
 #[cfg(test)]
 pub(crate) mod netns_test;
 pub mod journal;
+pub mod control;
+pub mod doctor;
