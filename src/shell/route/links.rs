@@ -174,7 +174,7 @@ fn default_links(netlink: &mut Netlink, has_v6: bool, links: &mut BTreeSet<u32>)
         message.attributes.push(RouteAttribute::Table(RouteHeader::RT_TABLE_MAIN.into()));
         for answer in netlink.all(RouteNetlinkMessage::GetRoute(message))? {
             let RouteNetlinkMessage::NewRoute(route) = answer else { continue };
-            let main = table_of(&route) == RouteHeader::RT_TABLE_MAIN.into();
+            let main = table_of(&route) == u32::from(RouteHeader::RT_TABLE_MAIN);
             if !main || route.header.destination_prefix_length != 0 {
                 continue;
             }
@@ -245,7 +245,8 @@ fn addresses(
 }
 
 fn has_v6() -> bool {
-    fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6").is_ok_and(|off| off.trim() == "0")
+    fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+        .is_ok_and(|off| off.trim() == "0")
 }
 
 fn switch(path: &str) -> bool {
@@ -261,10 +262,10 @@ fn is_no_way(error: &io::Error) -> bool {
 
 /// Private prefixes, which no client from the Internet has.
 const PRIVATE: [(IpAddr, u8); 7] = [
-    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),     // RFC 1918
-    (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),  // RFC 1918
+    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8), // RFC 1918
+    (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12), // RFC 1918
     (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16), // RFC 1918
-    (IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10),  // RFC 6598
+    (IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10), // RFC 6598
     (IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16), // RFC 3927
     (IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7), // RFC 4193
     (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10), // RFC 4291
