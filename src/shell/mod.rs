@@ -1,1 +1,3 @@
 //! The impure part: does what core decided, decides nothing.
+
+pub mod lists;
