@@ -17,6 +17,7 @@ pub mod flows;
 pub mod host;
 pub mod list;
 pub mod policy;
+pub mod prefix;
 pub mod rules;
 pub mod time;
 pub mod upstream;

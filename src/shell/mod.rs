@@ -5,6 +5,7 @@ pub mod config_file;
 pub mod control;
 pub mod doctor;
 pub mod journal;
+pub mod lists;
 pub mod lock;
 pub(crate) mod netlink;
 #[cfg(test)]

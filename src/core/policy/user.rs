@@ -1,0 +1,234 @@
+//! The user's own rules: they come before everything else.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::core::catalog::Action;
+use crate::core::flow::{Client, Owner};
+use crate::core::host::{HostName, HostNameError};
+use crate::core::prefix::Prefix;
+use crate::core::rules::{Builder, Hit, Kind, RuleSet, Scope};
+use crate::core::time::Instant;
+use crate::core::verdict::{Mode, RuleRef};
+
+/// A rule of the user's own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UserRule {
+    /// True: let through, whatever lists say. False: stop.
+    pub allow: bool,
+    /// What it is about.
+    pub subject: UserSubject,
+    /// When it ends by itself; [`Instant::NEVER`] if it does not.
+    pub until: Instant,
+    /// Only for this program.
+    pub app: Option<App>,
+    /// Only for this client.
+    pub client: Option<IpAddr>,
+}
+
+/// What a rule of the user's own is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum UserSubject {
+    /// A host name.
+    Host(HostName, Scope),
+    /// Addresses.
+    Prefix(Prefix),
+}
+
+/// A program of this host.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum App {
+    /// By the file name of its executable.
+    Program(Arc<str>),
+    /// By the user it runs as.
+    Uid(u32),
+}
+
+/// Why a rule of the user's own cannot be.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum UserRuleError {
+    /// What it is about is neither a name nor an address.
+    #[error("{subject:?} is neither a host name nor an address: {why}")]
+    Subject {
+        /// As it was written.
+        subject: String,
+        /// Why it is not a name.
+        why: HostNameError,
+    },
+    /// `exact` was asked for where it means nothing.
+    #[error("{0:?} cannot be exact: write the name without `*.`, or leave `exact` out")]
+    Exact(String),
+    /// Addresses are routed for all programs and clients at once.
+    #[error(
+        "a rule for the address {0} holds for every app and client: leave `app` and `client` out, or name a host"
+    )]
+    Narrow(Prefix),
+}
+
+impl UserRule {
+    /// A rule about `subject`: a name (with what is below it, unless `exact`),
+    /// `*.` and a name (only what is below it), an address or a prefix.
+    ///
+    /// # Errors
+    ///
+    /// [`UserRuleError`] if it is none of these.
+    pub fn new(allow: bool, subject: &str, exact: bool) -> Result<Self, UserRuleError> {
+        let subject = UserSubject::parse(subject, exact)?;
+        Ok(Self { allow, subject, until: Instant::NEVER, app: None, client: None })
+    }
+
+    /// The rule, to end at `until`.
+    #[must_use]
+    pub fn until(self, until: Instant) -> Self {
+        Self { until, ..self }
+    }
+
+    /// The rule, only for `app` (a file name or `uid:1000`) and `client`, where they are given.
+    ///
+    /// # Errors
+    ///
+    /// [`UserRuleError::Narrow`] if it is about addresses.
+    pub fn only_for(
+        self,
+        app: Option<&str>,
+        client: Option<IpAddr>,
+    ) -> Result<Self, UserRuleError> {
+        match self.subject {
+            UserSubject::Prefix(prefix) if app.is_some() || client.is_some() => {
+                Err(UserRuleError::Narrow(prefix))
+            }
+            _ => Ok(Self { app: app.map(App::from), client, ..self }),
+        }
+    }
+
+    fn holds_for(&self, now: Instant, client: &Client) -> bool {
+        now < self.until
+            && self
+                .app
+                .as_ref()
+                .is_none_or(|app| matches!(client, Client::Host(Some(owner)) if app.is(owner)))
+            && self
+                .client
+                .is_none_or(|address| matches!(client, Client::Device(other) if *other == address))
+    }
+
+    fn action(&self) -> Action {
+        if self.allow { Action::Allow } else { Action::Block }
+    }
+}
+
+impl UserSubject {
+    fn parse(text: &str, exact: bool) -> Result<Self, UserRuleError> {
+        if let Ok(prefix) = text.parse() {
+            return Ok(Self::Prefix(prefix));
+        }
+        let (name, scope) = match text.strip_prefix("*.") {
+            Some(_) if exact => return Err(UserRuleError::Exact(text.into())),
+            Some(name) => (name, Scope::Below),
+            None if exact => (text, Scope::Exact),
+            None => (text, Scope::WithSubdomains),
+        };
+        let host =
+            name.parse().map_err(|why| UserRuleError::Subject { subject: text.into(), why })?;
+        Ok(Self::Host(host, scope))
+    }
+}
+
+impl App {
+    fn is(&self, owner: &Owner) -> bool {
+        match self {
+            Self::Program(name) => owner.program.as_ref() == Some(name),
+            Self::Uid(uid) => owner.uid == Some(*uid),
+        }
+    }
+}
+
+impl From<&str> for App {
+    fn from(text: &str) -> Self {
+        text.strip_prefix("uid:")
+            .and_then(|uid| uid.parse().ok())
+            .map_or_else(|| Self::Program(text.into()), Self::Uid)
+    }
+}
+
+/// The user's own rules, ready to be looked up. Rule n is line n + 1.
+#[derive(Debug, Default)]
+pub(super) struct UserRules {
+    rules: Vec<UserRule>,
+    set: RuleSet,
+}
+
+impl UserRules {
+    pub(super) fn new(rules: Vec<UserRule>) -> Self {
+        let mut builder = Builder::default().keep_repeated();
+        builder.list("", Kind::Pack("".into()), Mode::Enforce);
+        for (line, rule) in (1..).zip(&rules) {
+            match &rule.subject {
+                UserSubject::Host(host, scope) => {
+                    builder.host(line, host.as_str(), *scope, rule.action());
+                }
+                UserSubject::Prefix(prefix) => builder.prefix(line, *prefix, rule.action()),
+            }
+        }
+        Self { rules, set: builder.build() }
+    }
+
+    /// Tells `found` each rule that names `host` and holds now for this client.
+    pub(super) fn visit(
+        &self,
+        now: Instant,
+        host: &str,
+        client: &Client,
+        mut found: impl FnMut(Hit),
+    ) {
+        self.set.visit(host, |hit| {
+            if self.rule(hit.rule).is_some_and(|rule| rule.holds_for(now, client)) {
+                found(Hit { rule: at_user(hit.rule), ..hit });
+            }
+        });
+    }
+
+    /// Tells `found` each rule that names `address` and holds now.
+    pub(super) fn visit_address(&self, now: Instant, address: IpAddr, mut found: impl FnMut(Hit)) {
+        self.set.visit_address(address, |hit| {
+            if self.rule(hit.rule).is_some_and(|rule| now < rule.until) {
+                found(Hit { rule: at_user(hit.rule), ..hit });
+            }
+        });
+    }
+
+    /// The prefixes of rules that hold now.
+    pub(super) fn prefixes(&self, now: Instant) -> impl Iterator<Item = (Prefix, RuleRef, Action)> {
+        self.set
+            .prefixes()
+            .filter(move |(_, at, _)| self.rule(*at).is_some_and(|rule| now < rule.until))
+            .map(|(prefix, at, action)| (prefix, at_user(at), action))
+    }
+
+    pub(super) fn text(&self, at: RuleRef) -> String {
+        self.set.text(RuleRef { list: 0, ..at })
+    }
+
+    pub(super) fn name_an_app(&self) -> bool {
+        self.rules.iter().any(|rule| rule.app.is_some())
+    }
+
+    pub(super) fn next_end(&self, now: Instant) -> Option<Instant> {
+        let ends = self.rules.iter().map(|rule| rule.until);
+        ends.filter(|&end| now < end && end < Instant::NEVER).min()
+    }
+
+    fn rule(&self, at: RuleRef) -> Option<&UserRule> {
+        self.rules.get((at.line as usize).checked_sub(1)?)
+    }
+}
+
+fn at_user(at: RuleRef) -> RuleRef {
+    RuleRef { list: USER, ..at }
+}
+
+/// The list of the user's own rules, as [`RuleRef::list`] has it.
+pub(super) const USER: u16 = u16::MAX;

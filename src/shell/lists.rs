@@ -1,0 +1,282 @@
+//! List files on disk → rules.
+//!
+//! A list that cannot be used is a problem to report and nothing more: the
+//! packs and the other lists do their work without it.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use thiserror::Error;
+
+use crate::core::catalog::{self, Action};
+use crate::core::list::{Format, MAX_LINE, Reader};
+use crate::core::rules::{Builder, Kind, RuleSet, Scope};
+use crate::core::verdict::Mode;
+
+/// A list that the user wants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListSource {
+    /// What people call it; the file's name if `None`.
+    pub name: Option<String>,
+    /// The file.
+    pub path: PathBuf,
+    /// How it is written; found out if `None`.
+    pub format: Option<Format>,
+    /// Whether a name means what is below it too; as usual for the format if `None`.
+    pub subdomains: Option<bool>,
+    /// Its mode. A list that is off is not read.
+    pub mode: Mode,
+}
+
+/// All rules, and what was wrong with them.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The rules of packs and lists.
+    pub rules: Arc<RuleSet>,
+    /// When each list was changed, seconds since 1970 (UTC), in the order of
+    /// [`RuleSet::lists`]; `None` for what is built in.
+    pub changed: Vec<Option<i64>>,
+    /// The lists that are not in use, and why.
+    pub problems: Vec<ListError>,
+}
+
+/// Why a list could not be loaded. Everything else stays in use.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ListError {
+    /// The file could not be read.
+    #[error("cannot read list {}: {source}; check the path in [[lists]], or that the file is readable", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is a directory, a pipe or a device.
+    #[error("list {} is not a file; name a file in [[lists]]", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file is larger than we are willing to read.
+    #[error("list {} is larger than {} MiB; use a shorter list or split it", path.display(), MAX_BYTES >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is not one rule in it: likely an error page, or another format.
+    #[error("list {} has no rule in {lines} lines; it must be a hosts file or have one name a line", path.display())]
+    NotAList {
+        /// The file.
+        path: PathBuf,
+        /// All lines.
+        lines: u32,
+    },
+    /// There are more names in all lists together than we are willing to hold.
+    #[error("list {} does not fit: there are too many names in all lists; leave out one", path.display())]
+    Full {
+        /// The file that was too much.
+        path: PathBuf,
+    },
+}
+
+/// Reads the built-in packs and these lists.
+#[must_use]
+pub fn load(sources: &[ListSource]) -> Loaded {
+    let mut builder = Builder::default();
+    let mut changed = Vec::new();
+    let mut problems = Vec::new();
+    for pack in catalog::embedded() {
+        builder.pack(&pack);
+        changed.push(None);
+    }
+    for source in sources.iter().filter(|source| source.mode != Mode::Off) {
+        match read(source, &mut builder) {
+            Ok(time) => changed.push(time),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Loaded { rules: Arc::new(builder.build()), changed, problems }
+}
+
+/// Reads one list into `builder`, or leaves it as it was. Yields when the file was changed.
+fn read(source: &ListSource, builder: &mut Builder) -> Result<Option<i64>, ListError> {
+    let path = &source.path;
+    let fail = |source| ListError::Read { path: path.clone(), source };
+    // Looked at before it is opened: to open a pipe would wait for its writer.
+    let meta = path.metadata().map_err(fail)?;
+    if !meta.is_file() {
+        return Err(ListError::NotAFile { path: path.clone() });
+    }
+    if meta.len() > MAX_BYTES {
+        return Err(ListError::TooLarge { path: path.clone() });
+    }
+    let file = File::open(path).map_err(fail)?;
+    let name = source.name.clone().unwrap_or_else(|| file_name(path));
+    builder.list(&name, Kind::File(source.format.unwrap_or(Format::Domains)), source.mode);
+    let read = read_lines(BufReader::new(file), source, builder);
+    if read.is_err() {
+        builder.drop_last();
+    }
+    let time = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    read.map(|()| time.and_then(|time| i64::try_from(time.as_secs()).ok()))
+}
+
+fn read_lines(
+    mut file: impl BufRead,
+    source: &ListSource,
+    builder: &mut Builder,
+) -> Result<(), ListError> {
+    let path = || source.path.clone();
+    let mut reader = Reader::new(source.format);
+    let (mut line, mut left, mut fits) = (Vec::new(), MAX_BYTES, true);
+    while read_line(&mut file, &mut line, &mut left)
+        .map_err(|source| ListError::Read { path: path(), source })?
+    {
+        let mut found = Vec::new();
+        reader.line(&line, |number, host| found.push((number, host.clone())));
+        let format = reader.format().unwrap_or(Format::Domains);
+        let wide = source.subdomains.unwrap_or(format.subdomains());
+        let scope = if wide { Scope::WithSubdomains } else { Scope::Exact };
+        for (number, host) in found {
+            fits &= builder.host(number, host.as_str(), scope, Action::Block);
+        }
+    }
+    let counts = reader.counts();
+    match reader.format() {
+        _ if left == 0 => Err(ListError::TooLarge { path: path() }),
+        _ if !fits => Err(ListError::Full { path: path() }),
+        Some(format) if counts.names > 0 || counts.ignored == 0 => {
+            builder.ended(format, counts);
+            Ok(())
+        }
+        // A list may be empty for now; what has lines must have rules.
+        None if counts.ignored == 0 => Ok(()),
+        _ => Err(ListError::NotAList { path: path(), lines: counts.lines }),
+    }
+}
+
+/// Reads the next line into `line`, and no more of it than a reader wants to
+/// see. False at the end, and once `left` bytes have been read: a file may
+/// grow while it is read.
+fn read_line(file: &mut impl BufRead, line: &mut Vec<u8>, left: &mut u64) -> io::Result<bool> {
+    line.clear();
+    let wanted = MAX_LINE as u64 + 1;
+    let mut read = file.by_ref().take(wanted.min(*left)).read_until(b'\n', line)?;
+    *left -= read as u64;
+    let any = read > 0;
+    while read > 0 && line.last() != Some(&b'\n') && line.len() > MAX_LINE {
+        // What is left of a line that is too long is passed over in pieces.
+        let mut rest = Vec::new();
+        read = file.by_ref().take(wanted.min(*left)).read_until(b'\n', &mut rest)?;
+        *left -= read as u64;
+        if rest.last() == Some(&b'\n') {
+            break;
+        }
+    }
+    Ok(any)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// Largest list that is read, in bytes: the largest public ones are near 40 MiB.
+const MAX_BYTES: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::flow::Client;
+    use crate::core::policy::Policy;
+    use crate::core::time::Instant;
+    use crate::core::verdict::Verdict;
+
+    fn source(dir: &Path, name: &str, text: &[u8]) -> ListSource {
+        let path = dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        ListSource { name: None, path, format: None, subdomains: None, mode: Mode::Enforce }
+    }
+
+    fn dir(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("optout-lists-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    fn blocks(loaded: &Loaded, host: &str) -> bool {
+        let policy = Policy::builder(loaded.rules.clone()).build();
+        matches!(policy.judge(Instant::ZERO, host, &Client::Host(None)), Verdict::Block(_))
+    }
+
+    #[test]
+    fn lists_join_the_packs() {
+        let dir = dir("join");
+        let hosts = source(&dir, "hosts.txt", b"0.0.0.0 a.example\n0.0.0.0 a.example b.example\n");
+        let mut domains = source(&dir, "domains.txt", b"# c\nc.example\nodd line\n");
+        domains.name = Some("mine".into());
+        let loaded = load(&[hosts.clone(), domains.clone()]);
+        assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+        for (host, want) in [
+            ("a.example", true),
+            ("x.a.example", false),
+            ("c.example", true),
+            ("x.c.example", true),
+            ("open.oneplus.net", true),
+            ("connectivitycheck.gstatic.com", false),
+        ] {
+            assert_eq!(blocks(&loaded, host), want, "{host}");
+        }
+        let [.., first, second] = loaded.rules.lists() else { panic!("two lists") };
+        assert_eq!((&*first.name, first.rules(), first.ignored), ("hosts.txt", 2, 0));
+        assert_eq!((&*second.name, second.rules(), second.ignored), ("mine", 1, 1));
+        assert_eq!(first.kind, Kind::File(Format::Hosts));
+        assert_eq!(loaded.changed.len(), loaded.rules.lists().len());
+        assert!(loaded.changed.last().unwrap().unwrap() > 1_700_000_000);
+
+        let exact = ListSource { subdomains: Some(false), ..domains };
+        let wide = ListSource { subdomains: Some(true), ..hosts };
+        let loaded = load(&[exact, wide]);
+        assert!(!blocks(&loaded, "x.c.example") && blocks(&loaded, "x.a.example"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_bad_list_is_a_problem_and_the_others_are_used() {
+        let dir = dir("bad");
+        let page = source(&dir, "page.txt", b"<html>\n<p>Sign in\n");
+        let good = source(&dir, "good.txt", b"g.example\n");
+        let empty = source(&dir, "empty.txt", b"# nothing yet\n");
+        let gone = ListSource { path: dir.join("gone.txt"), ..good.clone() };
+        let folder = ListSource { path: dir.clone(), ..good.clone() };
+        let big = source(&dir, "big.txt", b"");
+        File::options().write(true).open(&big.path).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        let loaded = load(&[page, gone, folder, big, empty, good]);
+        let said: Vec<_> = loaded.problems.iter().map(ToString::to_string).collect();
+        let [page, gone, folder, big] = &said[..] else { panic!("{said:?}") };
+        assert!(page.contains("page.txt has no rule in 2 lines"), "{page}");
+        assert!(gone.contains("cannot read list") && gone.contains("gone.txt"), "{gone}");
+        assert!(folder.contains("is not a file"), "{folder}");
+        assert!(big.contains("larger than 64 MiB"), "{big}");
+        assert!(said.iter().all(|line| !line.contains('\n')));
+        assert!(blocks(&loaded, "g.example"));
+        assert_eq!(loaded.changed.len(), loaded.rules.lists().len());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_line_without_end_is_one_line() {
+        let dir = dir("long");
+        let mut text = b"a.example\n".to_vec();
+        text.extend(b"x".repeat(3 * MAX_LINE + 7));
+        text.extend(b"\nb.example\n");
+        let loaded = load(&[source(&dir, "long.txt", &text)]);
+        let list = loaded.rules.lists().last().unwrap();
+        assert_eq!((list.rules(), list.ignored), (2, 1));
+        assert!(blocks(&loaded, "b.example"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
