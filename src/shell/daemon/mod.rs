@@ -1,0 +1,421 @@
+//! The daemon: joins the engine to the world and turns the crank.
+//!
+//! # Order of things
+//!
+//! Everything that can fail without a trace comes first: configuration, lock,
+//! privileges. Then the journal, the lists, the TUN with its tables, and last
+//! the rules, which are the only switch. It ends in reverse; whatever owns
+//! something in the kernel gives it back when it is dropped.
+
+mod error;
+mod network;
+mod requests;
+mod rulebook;
+mod status;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+pub use self::error::DaemonError;
+use self::network::Network;
+use self::rulebook::Rulebook;
+use self::status::Problems;
+use crate::config::Config;
+use crate::core::engine::{Engine, Input, Output, WayBack};
+use crate::core::policy::Policy;
+use crate::core::time::Instant;
+use crate::core::{dns, engine};
+use crate::shell::control::door::Door;
+use crate::shell::control::server::{self, Asked};
+use crate::shell::journal::{self, Journal};
+use crate::shell::link_local;
+use crate::shell::lock::Lock;
+use crate::shell::neighbours::Neighbours;
+use crate::shell::notify::Notify;
+use crate::shell::owner::Owners;
+use crate::shell::privileges;
+use crate::shell::signals::{Signals, Told};
+use crate::shell::state::StateFile;
+use crate::shell::upstream::{Reply, Upstreams};
+use crate::shell::{clock, config_file};
+
+/// How to run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The configuration file, if not the usual one.
+    pub config: Option<PathBuf>,
+    /// Stop when the process that started us does.
+    pub with_parent: bool,
+}
+
+/// Runs until a signal says stop. Leaves nothing behind.
+///
+/// # Errors
+///
+/// [`DaemonError`]: why it did not start.
+pub fn run(options: &Options) -> Result<(), DaemonError> {
+    let config = config_file::load(options.config.as_deref())?;
+    log::set_max_level(log::max_level().max(config.log_level));
+    if options.with_parent {
+        privileges::die_with_parent().map_err(DaemonError::system("follow the parent"))?;
+    }
+    privileges::harden().map_err(DaemonError::system("give up new privileges"))?;
+    let _lock = Lock::take(&config.run_dir)?;
+    if let Some(missing) = privileges::missing().into_iter().next() {
+        return Err(missing.into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MOST_READERS)
+        .build()
+        .map_err(DaemonError::system("start the runtime"))?;
+    let outcome = runtime.block_on(async {
+        let mut daemon = Daemon::start(config, options.config.clone()).await?;
+        daemon.serve().await;
+        daemon.stop();
+        Ok(())
+    });
+    // A reader of the journal that still runs must not hold up the end.
+    runtime.shutdown_timeout(LAST_READERS);
+    outcome
+}
+
+/// Everything the daemon owns.
+struct Daemon {
+    config: Config,
+    config_path: Option<PathBuf>,
+    state: StateFile,
+    rulebook: Rulebook,
+    policy: Arc<Policy>,
+    engine: Engine,
+    network: Network,
+    upstreams: Upstreams,
+    owners: Owners,
+    journal: Journal,
+    neighbours: Neighbours,
+    asked: mpsc::Receiver<Asked>,
+    /// Questions of clients that cannot be routed to the TUN, and the ways back to them.
+    local: mpsc::Receiver<link_local::Question>,
+    ways_back: HashMap<WayBack, link_local::Reply>,
+    next_way: u64,
+    signals: Signals,
+    notify: Notify,
+    problems: Problems,
+    started: i64,
+    wakeups: u64,
+    /// Room for one packet.
+    packet: Box<[u8]>,
+}
+
+/// What woke the daemon.
+enum Woken {
+    Packets,
+    Owner(engine::SearchId, crate::core::flow::Owner),
+    Asked(Asked),
+    Local(link_local::Question),
+    Routes,
+    Resolvers,
+    Told(Told),
+    Timer,
+    Served,
+}
+
+impl Daemon {
+    async fn start(config: Config, config_path: Option<PathBuf>) -> Result<Self, DaemonError> {
+        let notify = Notify::from_env();
+        let signals = Signals::new().map_err(DaemonError::system("listen for signals"))?;
+        folder(&config.state_dir)?;
+        let mut problems = Problems::default();
+        let (state, problem) = StateFile::load(&config.state_dir);
+        problems.set("state", problem);
+        let (journal, problem) = Journal::open(&config.state_dir, journal_settings(&config));
+        if let Some(problem) = problem {
+            log::warn!("{problem}");
+        }
+        let rulebook = Rulebook::read(&config);
+        let (policy, _) = rulebook.policy(&config, state.get());
+        let upstreams = Upstreams::new(Some(config.mark))?;
+        let owners = Owners::start().map_err(DaemonError::system("start the owner search"))?;
+        let (questions, local) = mpsc::channel(LOCAL_QUEUE);
+        let network = Network::set_up(&config, questions)?;
+        let engine = Engine::new(engine_settings(&config, &network)?, Arc::clone(&policy));
+        let door = Door::open(&config.control_socket, GROUP)?;
+        let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
+        tokio::spawn(server::serve(door, requests));
+        let mut daemon = Self {
+            config,
+            config_path,
+            state,
+            rulebook,
+            policy,
+            engine,
+            network,
+            upstreams,
+            owners,
+            journal,
+            neighbours: Neighbours::default(),
+            asked,
+            local,
+            ways_back: HashMap::new(),
+            next_way: 0,
+            signals,
+            notify,
+            problems,
+            started: clock::wall_seconds(),
+            wakeups: 0,
+            packet: vec![0; LONGEST_PACKET].into(),
+        };
+        daemon.renew_policy();
+        daemon.tell_network();
+        daemon.begin().await?;
+        Ok(daemon)
+    }
+
+    /// Proves that our own questions do not come back, then lets traffic in as
+    /// the user's last word was.
+    async fn begin(&mut self) -> Result<(), DaemonError> {
+        self.network.routes.capture_on()?;
+        self.network.self_test(&self.config).await?;
+        if !self.wants_capture() {
+            self.network.routes.capture_off();
+        }
+        self.notify.ready();
+        self.say_state();
+        log::info!(
+            "optout {} runs: {} rules, {} upstreams, device {}, fail policy {:?}",
+            env!("CARGO_PKG_VERSION"),
+            self.policy.lists().map(|(list, _)| u64::from(list.rules())).sum::<u64>(),
+            self.network.upstreams().len(),
+            self.network.tun.name(),
+            self.config.fail_policy,
+        );
+        Ok(())
+    }
+
+    /// Turns the crank until someone says stop.
+    async fn serve(&mut self) {
+        loop {
+            let deadline = self.perform();
+            let woken = self.wait(deadline).await;
+            self.wakeups += 1;
+            match woken {
+                Woken::Packets => self.take_packets(),
+                Woken::Owner(search, owner) => {
+                    self.engine.handle(clock::now(), Input::Owner { search, owner });
+                }
+                Woken::Asked(asked) => self.answer(asked),
+                Woken::Local(question) => self.take_local(question),
+                Woken::Routes => self.look_around(),
+                Woken::Resolvers => self.tell_upstreams(),
+                Woken::Told(Told::Stop) => return,
+                Woken::Told(Told::Reload) => {
+                    // What went wrong is in the log and in the status.
+                    let _ = self.reload();
+                }
+                Woken::Timer => self.pass_time(),
+                Woken::Served => {}
+            }
+        }
+    }
+
+    async fn wait(&mut self, deadline: Option<Instant>) -> Woken {
+        let timer = self.next_timer(deadline);
+        tokio::select! {
+            biased;
+            told = self.signals.next() => Woken::Told(told),
+            _ = self.network.tun.readable() => Woken::Packets,
+            reply = self.upstreams.next() => {
+                let input = match reply {
+                    Reply::Answer { ask, message } => Input::Answer { ask, message },
+                    Reply::Failed { ask, error } => {
+                        log::debug!("no answer: {error}");
+                        Input::AskFailed { ask }
+                    }
+                };
+                self.engine.handle(clock::now(), input);
+                Woken::Served
+            }
+            (search, owner) = self.owners.next() => Woken::Owner(search, owner),
+            Some(question) = self.local.recv() => Woken::Local(question),
+            Some(asked) = self.asked.recv() => Woken::Asked(asked),
+            _ = self.network.monitor.changed() => Woken::Routes,
+            () = self.network.resolvers.changed() => Woken::Resolvers,
+            () = self.notify.watchdog() => Woken::Served,
+            () = sleep(timer) => Woken::Timer,
+        }
+    }
+
+    /// Does what the engine wants done; when it wants to be called again.
+    fn perform(&mut self) -> Option<Instant> {
+        loop {
+            match self.engine.poll() {
+                Output::Packet(packet) => self.network.send(packet),
+                Output::Ask { ask, upstream, transport, message } => {
+                    self.upstreams.ask(ask, upstream, transport, message);
+                }
+                Output::Forget { ask } => self.upstreams.forget(ask),
+                Output::WhoOwns { search, flow } => self.owners.search(search, flow),
+                Output::Reply { way_back, message } => {
+                    if let Some(way) = self.ways_back.remove(&way_back) {
+                        way.send(message);
+                    }
+                }
+                Output::Seen(event) => {
+                    let neighbours = &mut self.neighbours;
+                    self.journal.record(clock::wall_millis(), &event, || {
+                        let mut line = journal::client_line(&event.client);
+                        neighbours.name(&mut line);
+                        line
+                    });
+                }
+                Output::Wait(deadline) => return deadline,
+            }
+        }
+    }
+
+    /// Takes packets until there are none, but not for ever: others wait too.
+    fn take_packets(&mut self) {
+        for _ in 0..BURST {
+            let Ok(len) = self.network.tun.try_recv(&mut self.packet) else { return };
+            let packet = self.packet.get(..len).unwrap_or_default();
+            self.engine.handle(clock::now(), Input::Packet(packet));
+            self.perform();
+        }
+    }
+
+    fn take_local(&mut self, question: link_local::Question) {
+        // The client gave up, or never waited: nothing is owed to the oldest.
+        if self.ways_back.len() >= MOST_LOCAL {
+            self.ways_back.clear();
+        }
+        self.next_way += 1;
+        let way_back = WayBack(self.next_way);
+        let transport = match question.reply.protocol() {
+            crate::core::flow::Protocol::Udp => engine::Transport::Udp,
+            crate::core::flow::Protocol::Tcp => engine::Transport::Tcp,
+        };
+        let input = Input::Question {
+            way_back,
+            client: question.client.ip(),
+            resolver: SocketAddr::new(self.network.resolver_v6.into(), 53),
+            transport,
+            message: &question.message,
+        };
+        self.ways_back.insert(way_back, question.reply);
+        self.engine.handle(clock::now(), input);
+    }
+
+    fn next_timer(&self, deadline: Option<Instant>) -> Option<Duration> {
+        let now = clock::now();
+        let engine = deadline.map(|then| clock::until(now, then));
+        let journal = self
+            .journal
+            .next_flush()
+            .map(|then| then.saturating_duration_since(std::time::Instant::now()));
+        let rule = self.policy.next_end(now).map(|then| clock::until(now, then));
+        let wall = clock::wall_seconds();
+        let pause = self.state.get().paused_until.map(|until| {
+            Duration::from_secs(until.saturating_sub(wall).max(0).unsigned_abs())
+        });
+        [engine, journal, rule, pause].into_iter().flatten().min()
+    }
+
+    fn pass_time(&mut self) {
+        let now = clock::now();
+        self.engine.handle(now, Input::Timeout);
+        if self.journal.next_flush().is_some_and(|due| due <= std::time::Instant::now()) {
+            self.journal.flush();
+        }
+        if self.state.get().paused_until.is_some_and(|until| until <= clock::wall_seconds()) {
+            self.resume();
+        }
+        if self.state.get().rules.iter().any(|rule| {
+            rule.until.is_some_and(|until| until <= clock::wall_seconds())
+        }) {
+            self.forget_ended_rules();
+        }
+    }
+
+    /// Ends in reverse order of the beginning.
+    fn stop(mut self) {
+        self.notify.stopping();
+        self.network.routes.capture_off();
+        self.journal.close();
+        log::info!("optout stopped");
+    }
+}
+
+fn folder(path: &Path) -> Result<(), DaemonError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let fail = |source| DaemonError::Folder { path: path.into(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(fail)
+}
+
+async fn sleep(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn engine_settings(config: &Config, network: &Network) -> Result<engine::Settings, DaemonError> {
+    let mut seed = [0; 32];
+    let mut stream_seed = [0; 8];
+    getrandom::fill(&mut seed)
+        .and_then(|()| getrandom::fill(&mut stream_seed))
+        .map_err(|error| DaemonError::system("get random numbers")(error.into()))?;
+    let (v4, v6) = (network::v4(config.sinkhole_v4), network::v6(config.sinkhole_v6));
+    let dns = dns::Settings {
+        sinkhole_v4: (v4, config.sinkhole_v4.length()),
+        sinkhole_v6: (v6, config.sinkhole_v6.length()),
+        seed,
+        case_randomization: config.case_randomization,
+    };
+    let mtu = usize::try_from(network.routes.surroundings().mtu).unwrap_or(usize::MAX);
+    Ok(engine::Settings { dns, mtu, stream_seed: u64::from_ne_bytes(stream_seed) })
+}
+
+fn journal_settings(config: &Config) -> journal::Settings {
+    use crate::config::Privacy;
+    let kept = &config.journal;
+    journal::Settings {
+        privacy: match kept.privacy {
+            Privacy::Everything => journal::Privacy::Everything,
+            Privacy::Blocked => journal::Privacy::Blocked,
+            Privacy::Counters => journal::Privacy::Counters,
+            Privacy::Nothing => journal::Privacy::Nothing,
+        },
+        keep_days: u32::try_from(kept.keep.as_secs() / DAY).unwrap_or(u32::MAX),
+        max_mb: u32::try_from(kept.max_bytes >> 20).unwrap_or(u32::MAX).max(1),
+        flush: kept.flush,
+    }
+}
+
+/// Group whose members may use the control socket.
+const GROUP: &str = "optout";
+
+/// Packets to take before others get their turn.
+const BURST: usize = 64;
+
+/// Longest packet that a TUN hands out: an IPv6 packet without jumbograms (RFC 8200 §3).
+const LONGEST_PACKET: usize = 65_575;
+
+/// Requests and questions that may wait for their turn.
+const REQUEST_QUEUE: usize = 32;
+const LOCAL_QUEUE: usize = 256;
+
+/// Ways back to clients on the local link. A question that got no answer leaves one.
+const MOST_LOCAL: usize = 1024;
+
+/// Threads that read the journal for someone, at a time.
+const MOST_READERS: usize = 4;
+
+/// Patience with them at the end.
+const LAST_READERS: Duration = Duration::from_millis(200);
+
+const DAY: u64 = 24 * 60 * 60; // seconds

@@ -1,0 +1,200 @@
+//! The network side: device, routes, resolvers, and what watches them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use tokio::sync::mpsc;
+
+use super::{Daemon, DaemonError};
+use crate::config::{Config, FailPolicy, Prefix};
+use crate::core::engine::Input;
+use crate::shell::clock;
+use crate::shell::link_local::{Listener, Question};
+use crate::shell::resolvers::{Resolver, Resolvers};
+use crate::shell::route::monitor::Monitor;
+use crate::shell::route::{self, Fail, Plan, Routes, self_test};
+use crate::shell::tun::Tun;
+
+/// Device, routes, and what watches them. Dropping it gives everything back;
+/// the fields go in this order.
+pub(super) struct Network {
+    /// Routes, rules and the packet filter.
+    pub(super) routes: Routes,
+    /// The device.
+    pub(super) tun: Tun,
+    /// Says when links, addresses, routes or rules changed.
+    pub(super) monitor: Monitor,
+    /// The system's resolvers.
+    pub(super) resolvers: Resolvers,
+    /// Where clients' questions to our own address are led.
+    pub(super) resolver_v6: Ipv6Addr,
+    /// From the configuration; they go before the system's.
+    configured: Vec<SocketAddr>,
+    plan: Plan,
+    /// Packets that the kernel did not take.
+    pub(super) unsent: u64,
+    /// Why clients on the local link are not covered.
+    listener_problem: Option<String>,
+}
+
+impl Network {
+    /// Makes the device and its tables. Nothing comes our way yet.
+    pub(super) fn set_up(
+        config: &Config,
+        questions: mpsc::Sender<Question>,
+    ) -> Result<Self, DaemonError> {
+        let (listener, listener_problem) = match Listener::open(config.mark.get()) {
+            Ok(listener) => (Some(listener), None),
+            Err(error) => (None, Some(format!("cannot listen for clients on the local link: {error}"))),
+        };
+        let plan = plan(config, listener.as_ref().map(Listener::port));
+        let tun = Tun::open(&config.device)?;
+        let monitor = Monitor::open().map_err(DaemonError::system("watch the network"))?;
+        let routes = Routes::set_up(plan.clone(), &tun)?;
+        let resolvers = Resolvers::open().map_err(DaemonError::system("watch resolv.conf"))?;
+        if let Some(listener) = listener {
+            tokio::spawn(listener.run(questions));
+        }
+        let resolver_v6 = plan.resolver_v6;
+        let configured = config.upstreams.clone();
+        let unsent = 0;
+        Ok(Self { routes, tun, monitor, resolvers, resolver_v6, configured, plan, unsent, listener_problem })
+    }
+
+    /// Who is asked, best first, and where that is known from.
+    pub(super) fn upstreams(&self) -> Vec<Resolver> {
+        if self.configured.is_empty() {
+            return self.resolvers.current().to_vec();
+        }
+        let named = |&address: &SocketAddr| Resolver { address, source: "config".into() };
+        self.configured.iter().map(named).collect()
+    }
+
+    /// From now on, ask these before the system's.
+    pub(super) fn configure(&mut self, upstreams: Vec<SocketAddr>) {
+        self.configured = upstreams;
+    }
+
+    /// What is missing on this side.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = self.routes.problems();
+        problems.extend(self.listener_problem.clone());
+        if self.upstreams().is_empty() {
+            problems.push(
+                "no resolver is known to this system: put one into /etc/resolv.conf, or \
+                 upstreams = [\"…\"] into the configuration"
+                    .into(),
+            );
+        }
+        problems
+    }
+
+    /// A real packet of ours must not come back to us.
+    pub(super) async fn self_test(&self, config: &Config) -> Result<(), DaemonError> {
+        let upstreams: Vec<_> = self.upstreams().iter().map(|known| known.address).collect();
+        self_test(&self.tun, &self.plan, &upstreams, |to, message| {
+            let any: IpAddr = if to.is_ipv4() {
+                Ipv4Addr::UNSPECIFIED.into()
+            } else {
+                Ipv6Addr::UNSPECIFIED.into()
+            };
+            let socket = UdpSocket::bind((any, 0))?;
+            socket2::SockRef::from(&socket).set_mark(config.mark.get())?;
+            socket.send_to(message, to).map(drop)
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Writes a packet to the device. What the kernel does not take is lost, as
+    /// on any link.
+    pub(super) fn send(&mut self, packet: &[u8]) {
+        if self.tun.try_send(packet).is_err() {
+            self.unsent += 1;
+        }
+    }
+}
+
+impl Daemon {
+    /// Tells the engine who we are and whom to ask.
+    pub(super) fn tell_network(&mut self) {
+        let own = self.network.routes.surroundings().own_addresses.iter().copied().collect();
+        self.engine.handle(clock::now(), Input::OwnAddresses(own));
+        self.tell_upstreams();
+    }
+
+    /// Tells the engine whom to ask.
+    pub(super) fn tell_upstreams(&mut self) {
+        let upstreams: Vec<_> =
+            self.network.upstreams().iter().map(|known| known.address).collect();
+        log::info!("{} upstreams", upstreams.len());
+        self.engine.handle(clock::now(), Input::Upstreams(upstreams));
+    }
+
+    /// The network changed, or someone changed our rules: make it right again.
+    pub(super) fn look_around(&mut self) {
+        match self.network.routes.refresh() {
+            Ok(changes) => {
+                if changes.restored {
+                    log::warn!("another program removed our routing; it is back");
+                }
+                self.problems.set("routes", None);
+                self.tell_network();
+            }
+            Err(error) => {
+                log::error!("{error}");
+                self.problems.set("routes", Some(error.to_string()));
+            }
+        }
+    }
+
+    /// Routes what address rules stop into the TUN, and nothing else.
+    pub(super) fn route_prefixes(&mut self) {
+        let prefixes = self.policy.prefixes_to_route(clock::now());
+        let prefixes = prefixes
+            .into_iter()
+            .map(|prefix| route::Prefix::new(prefix.address(), prefix.length()))
+            .collect();
+        let problem = self.network.routes.set_prefixes(prefixes).err();
+        self.problems.set("prefixes", problem.map(|error| error.to_string()));
+    }
+}
+
+fn plan(config: &Config, listener: Option<u16>) -> Plan {
+    let (v4, v6) = (v4(config.sinkhole_v4), v6(config.sinkhole_v6));
+    Plan {
+        mark: config.mark.get(),
+        dns_table: config.dns_table,
+        address_table: config.address_table,
+        priority: config.rule_priority,
+        sinkhole_v4: route::Prefix::new(v4.into(), config.sinkhole_v4.length()),
+        sinkhole_v6: route::Prefix::new(v6.into(), config.sinkhole_v6.length()),
+        resolver_v4: Ipv4Addr::from_bits(v4.to_bits() | RESOLVER),
+        resolver_v6: Ipv6Addr::from_bits(v6.to_bits() | u128::from(RESOLVER)),
+        listener,
+        fail: match config.fail_policy {
+            FailPolicy::Open => Fail::Open,
+            FailPolicy::Closed => Fail::Closed,
+        },
+        ..Plan::default()
+    }
+}
+
+/// The address of a prefix that the configuration has checked to be IPv4.
+pub(super) fn v4(prefix: Prefix) -> Ipv4Addr {
+    match prefix.address() {
+        IpAddr::V4(v4) => v4,
+        IpAddr::V6(_) => unreachable!("checked with the configuration"),
+    }
+}
+
+/// The address of a prefix that the configuration has checked to be IPv6.
+pub(super) fn v6(prefix: Prefix) -> Ipv6Addr {
+    match prefix.address() {
+        IpAddr::V6(v6) => v6,
+        IpAddr::V4(_) => unreachable!("checked with the configuration"),
+    }
+}
+
+/// Place in both sinkholes of the address that stands for our resolver; places
+/// below 256 are never a name's.
+const RESOLVER: u32 = 0x35;
