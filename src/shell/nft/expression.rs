@@ -90,6 +90,18 @@ impl Rule {
         self.immediate(&zone.to_ne_bytes()).expression("ct", &set)
     }
 
+    /// It came as it is: nobody translated its destination. Drops it.
+    pub(super) fn drop_untranslated(self) -> Self {
+        let status = Attributes::default().number(1, REGISTER).number(2, CT_STATUS);
+        let verdict = Attributes::default().number(1, VERDICT_DROP);
+        let data = Attributes::default().nest(2, &verdict);
+        let drop = Attributes::default().number(1, REGISTER_VERDICT).nest(2, &data);
+        self.expression("ct", &status)
+            .mask(&IPS_DST_NAT.to_ne_bytes())
+            .compare(EQUAL, &[0; 4])
+            .expression("immediate", &drop)
+    }
+
     /// Sends it there instead.
     pub(super) fn translate_to(self, address: IpAddr) -> Self {
         let (family, octets) = match address {
@@ -184,8 +196,11 @@ const TRANSPORT_HEADER: u32 = 2;
 const FIB_RESULT_ADDRTYPE: u32 = 3;
 const FIB_F_DADDR: u32 = 2;
 const RTN_LOCAL: u32 = 2; // rtnetlink.h
+const CT_STATUS: u32 = 2;
+const IPS_DST_NAT: u32 = 1 << 5; // nf_conntrack_common.h
 const CT_ZONE: u32 = 17;
 const NAT_DNAT: u32 = 1;
+const VERDICT_DROP: u32 = 0; // NF_DROP
 const VERDICT_JUMP: u32 = (-3_i32).cast_unsigned();
 const NFPROTO_IPV4: u8 = 2;
 const NFPROTO_IPV6: u8 = 10;

@@ -116,6 +116,12 @@ fn zones(batch: &mut Batch, plan: &Plan, around: &Surroundings, device: u32) {
             .zone(ZONE);
         add(batch, "zone_out", answered);
     }
+    // The listener is for those whom we redirect, not for the Internet.
+    chain(batch, "listener", Some(("filter", INPUT, FILTER)));
+    for protocol in PROTOCOLS {
+        let stray = Rule::default().protocol(protocol).to_port(listener).drop_untranslated();
+        add(batch, "listener", stray);
+    }
 }
 
 /// Where questions go that clients send to this host's own address.
@@ -182,9 +188,11 @@ const EXCLUSIVE: u16 = 0x200; // NLM_F_EXCL
 const CREATE: u16 = 0x400; // NLM_F_CREATE
 const APPEND: u16 = 0x800; // NLM_F_APPEND
 const PREROUTING: u32 = 0; // NF_INET_PRE_ROUTING
+const INPUT: u32 = 1; // NF_INET_LOCAL_IN
 const OUTPUT: u32 = 3; // NF_INET_LOCAL_OUT
 const RAW: i32 = -300; // before connections are tracked
 const MANGLE: i32 = -150;
+const FILTER: i32 = 0;
 const BEFORE_DSTNAT: i32 = -101; // port forwards of others come at -100
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use rtnetlink::packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkFlags, LinkMessage,
 };
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteType,
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -105,6 +105,7 @@ pub(crate) fn route_to(
     let mut message = RouteMessage::default();
     message.header.address_family = family(to.is_ipv6());
     message.header.destination_prefix_length = if to.is_ipv6() { 128 } else { 32 };
+    message.header.flags = RouteFlags::LookupTable; // name the table that decided
     message.attributes.push(RouteAttribute::Destination(to.into()));
     message.attributes.push(RouteAttribute::IpProto(17)); // UDP, RFC 768
     message.attributes.push(RouteAttribute::Dport(53));

@@ -201,7 +201,9 @@ impl Routes {
     /// [`RouteError`]; then nothing is diverted.
     pub fn capture_on(&mut self) -> Result<(), RouteError> {
         self.capturing = true;
-        self.filter();
+        if self.filter.is_none() {
+            self.filter();
+        }
         let outcome = self.fill_tables().and_then(|_| self.set_rules());
         if outcome.is_err() {
             self.capture_off();
@@ -289,6 +291,13 @@ impl Routes {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         self.filter_problem.iter().cloned().collect()
+    }
+
+    /// Ends as a kill does: files are closed, and nothing else happens.
+    #[cfg(test)]
+    pub(crate) fn die(mut self) {
+        self.filter = None;
+        std::mem::forget(self);
     }
 
     fn bring_up(&mut self) -> Result<(), RouteError> {

@@ -190,9 +190,7 @@ fn a_killed_run_falls_through_when_open_and_refuses_when_closed() {
                 let tun = Tun::open("optout0").unwrap();
                 let mut routes = Routes::set_up(Plan { fail, ..Plan::default() }, &tun).unwrap();
                 routes.capture_on().unwrap();
-                // As a kill does: the kernel closes our files, and nothing runs.
-                drop(routes.filter.take());
-                std::mem::forget(routes);
+                routes.die();
                 drop(tun);
             });
             assert!(rules().contains("lookup 5353"), "the rules are left");
