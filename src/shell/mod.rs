@@ -3,10 +3,13 @@
 pub mod clock;
 pub mod config_file;
 pub mod control;
+pub mod daemon;
 pub mod doctor;
 pub mod journal;
+pub mod link_local;
 pub mod lists;
 pub mod lock;
+pub mod neighbours;
 pub(crate) mod netlink;
 #[cfg(test)]
 pub(crate) mod netns_test;
@@ -15,6 +18,7 @@ pub mod notify;
 pub mod owner;
 pub mod privileges;
 pub(crate) mod ready;
+pub mod resolvers;
 pub mod route;
 pub mod signals;
 pub mod state;

@@ -319,9 +319,11 @@ impl Daemon {
             .map(|then| then.saturating_duration_since(std::time::Instant::now()));
         let rule = self.policy.next_end(now).map(|then| clock::until(now, then));
         let wall = clock::wall_seconds();
-        let pause = self.state.get().paused_until.map(|until| {
-            Duration::from_secs(until.saturating_sub(wall).max(0).unsigned_abs())
-        });
+        let pause = self
+            .state
+            .get()
+            .paused_until
+            .map(|until| Duration::from_secs(until.saturating_sub(wall).max(0).unsigned_abs()));
         [engine, journal, rule, pause].into_iter().flatten().min()
     }
 
@@ -334,9 +336,13 @@ impl Daemon {
         if self.state.get().paused_until.is_some_and(|until| until <= clock::wall_seconds()) {
             self.resume();
         }
-        if self.state.get().rules.iter().any(|rule| {
-            rule.until.is_some_and(|until| until <= clock::wall_seconds())
-        }) {
+        if self
+            .state
+            .get()
+            .rules
+            .iter()
+            .any(|rule| rule.until.is_some_and(|until| until <= clock::wall_seconds()))
+        {
             self.forget_ended_rules();
         }
     }

@@ -44,7 +44,9 @@ impl Network {
     ) -> Result<Self, DaemonError> {
         let (listener, listener_problem) = match Listener::open(config.mark.get()) {
             Ok(listener) => (Some(listener), None),
-            Err(error) => (None, Some(format!("cannot listen for clients on the local link: {error}"))),
+            Err(error) => {
+                (None, Some(format!("cannot listen for clients on the local link: {error}")))
+            }
         };
         let plan = plan(config, listener.as_ref().map(Listener::port));
         let tun = Tun::open(&config.device)?;
@@ -57,7 +59,17 @@ impl Network {
         let resolver_v6 = plan.resolver_v6;
         let configured = config.upstreams.clone();
         let unsent = 0;
-        Ok(Self { routes, tun, monitor, resolvers, resolver_v6, configured, plan, unsent, listener_problem })
+        Ok(Self {
+            routes,
+            tun,
+            monitor,
+            resolvers,
+            resolver_v6,
+            configured,
+            plan,
+            unsent,
+            listener_problem,
+        })
     }
 
     /// Who is asked, best first, and where that is known from.

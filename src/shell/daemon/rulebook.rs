@@ -101,4 +101,3 @@ fn source(list: &crate::config::ListFile) -> ListSource {
         mode: list.mode,
     }
 }
-

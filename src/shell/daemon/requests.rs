@@ -1,0 +1,370 @@
+//! What people ask the daemon, and what it does about it.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::{Daemon, config_file, journal_settings, rulebook};
+use crate::core::catalog;
+use crate::core::engine::Input;
+use crate::core::policy::Policy;
+use crate::core::rules::Action;
+use crate::core::verdict::Mode;
+use crate::request::{LogQuery, Request, Response, UserRule, VendorLine};
+use crate::shell::clock;
+use crate::shell::control::explain;
+use crate::shell::control::server::{Asked, Reply, Taken};
+use crate::shell::journal::{self, JournalError, Known, Reader};
+
+use super::rulebook::Rulebook;
+
+/// What a request comes to: a word for the user, or why not. Both are one line.
+type Outcome = Result<Option<String>, String>;
+
+impl Daemon {
+    /// Answers one request.
+    pub(super) fn answer(&mut self, asked: Asked) {
+        let Asked { request, reply, uid } = asked;
+        log::debug!("uid {uid} asks {}", word(&request));
+        let outcome = match request {
+            Request::Status => return reply.give(Response::Status(Box::new(self.status()))),
+            Request::Rules => return reply.give(Response::Rules(self.user_rules())),
+            Request::Log(query) => return self.log(query, reply),
+            Request::Report { since } => return self.report(since, reply),
+            Request::Vendors => return self.vendors(reply),
+            Request::Explain { subject, app, client } => {
+                return reply.give(self.explain(&subject, app.as_deref(), client.as_deref()));
+            }
+            Request::On => self.switch(true),
+            Request::Off => self.switch(false),
+            Request::Pause { seconds } => self.pause(seconds),
+            Request::Resume => self.resume(),
+            Request::AddRule(rule) => self.add_rule(rule),
+            Request::RemoveRule { subject } => self.remove_rule(&subject),
+            Request::SetVendor { vendor, mode, opted_out } => {
+                self.set_vendor(&vendor, mode, opted_out)
+            }
+            Request::Reload => self.reload(),
+        };
+        reply.give(match outcome {
+            Ok(word) => Response::Done(word),
+            Err(why) => Response::Failed(why),
+        });
+    }
+
+    /// Whether traffic should come our way, by the user's last word.
+    pub(super) fn wants_capture(&self) -> bool {
+        self.state_word() == "on"
+    }
+
+    /// Tells systemd, and whoever looks at its status, how things are.
+    pub(super) fn say_state(&self) {
+        self.notify.status(self.state_word());
+    }
+
+    fn switch(&mut self, on: bool) -> Outcome {
+        self.change_state(|state| {
+            state.on = on;
+            state.paused_until = None;
+        });
+        self.follow_state()
+    }
+
+    fn pause(&mut self, seconds: u64) -> Outcome {
+        if !self.state.get().on {
+            return Err(
+                "optout is off, so there is nothing to pause; `optout on` switches it on".into()
+            );
+        }
+        let until = clock::wall_seconds().saturating_add_unsigned(seconds);
+        self.change_state(|state| state.paused_until = Some(until));
+        self.follow_state()
+    }
+
+    /// Ends a pause.
+    pub(super) fn resume(&mut self) -> Outcome {
+        self.change_state(|state| state.paused_until = None);
+        self.follow_state()
+    }
+
+    /// Makes the rules of the kernel what the state says.
+    fn follow_state(&mut self) -> Outcome {
+        self.say_state();
+        if self.wants_capture() {
+            let outcome = self.network.routes.capture_on();
+            self.problems.set("capture", outcome.as_ref().err().map(ToString::to_string));
+            outcome.map(|()| None).map_err(|error| error.to_string())
+        } else {
+            self.network.routes.capture_off();
+            Ok(None)
+        }
+    }
+
+    fn change_state(&mut self, change: impl FnOnce(&mut crate::shell::state::State)) {
+        let saved = self.state.change(change);
+        // What cannot be written still holds until the next start.
+        self.problems.set("state", saved.err().map(|error| error.to_string()));
+    }
+
+    /// Makes a new policy of what is known now, and puts it in force.
+    pub(super) fn renew_policy(&mut self) {
+        let (policy, problems) = self.rulebook.policy(&self.config, self.state.get());
+        let lists = self.rulebook.problems();
+        self.problems.set("rules", problems.into_iter().chain(lists));
+        self.policy = Arc::clone(&policy);
+        self.engine.handle(clock::now(), Input::Policy(policy));
+        self.route_prefixes();
+    }
+
+    fn user_rules(&self) -> Vec<UserRule> {
+        let wall = clock::wall_seconds();
+        let live = |rule: &&UserRule| rule.until.is_none_or(|until| until > wall);
+        self.state.get().rules.iter().filter(live).cloned().collect()
+    }
+
+    fn add_rule(&mut self, rule: UserRule) -> Outcome {
+        if rulebook::user_rule(&rule, clock::now(), clock::wall_seconds())?.is_none() {
+            return Err("the time of this rule is over already; give a later end".into());
+        }
+        self.change_state(|state| {
+            state.rules.retain(|known| !same_scope(known, &rule));
+            state.rules.push(rule);
+        });
+        self.renew_policy();
+        Ok(None)
+    }
+
+    fn remove_rule(&mut self, subject: &str) -> Outcome {
+        let before = self.state.get().rules.len();
+        let subject = subject.trim_end_matches('.').to_ascii_lowercase();
+        self.change_state(|state| state.rules.retain(|rule| rule.subject != subject));
+        if self.state.get().rules.len() == before {
+            return Err(format!(
+                "there is no rule of yours for {subject:?}; `optout allow` and `optout block` show them"
+            ));
+        }
+        self.renew_policy();
+        Ok(None)
+    }
+
+    /// Rules whose time is over leave the state, and their routes with them.
+    pub(super) fn forget_ended_rules(&mut self) {
+        let wall = clock::wall_seconds();
+        self.change_state(|state| {
+            state.rules.retain(|rule| rule.until.is_none_or(|until| until > wall));
+        });
+        self.renew_policy();
+    }
+
+    fn set_vendor(&mut self, key: &str, mode: Option<Mode>, opted_out: Option<String>) -> Outcome {
+        if !self.policy.vendors().any(|vendor| *vendor.key == *key) {
+            return Err(format!("there is no vendor {key:?}; `optout vendors` lists them"));
+        }
+        self.change_state(|state| {
+            if let Some(mode) = mode {
+                state.vendors.insert(key.into(), mode);
+            }
+            match opted_out {
+                Some(date) if date.is_empty() => drop(state.opted_out.remove(key)),
+                Some(date) => drop(state.opted_out.insert(key.into(), date)),
+                None => {}
+            }
+        });
+        self.renew_policy();
+        Ok(None)
+    }
+
+    /// Reads configuration and lists anew. With a wrong configuration the old
+    /// one stays.
+    pub(super) fn reload(&mut self) -> Outcome {
+        self.notify.reloading();
+        let outcome = config_file::load(self.config_path.as_deref());
+        self.notify.ready();
+        match outcome {
+            Err(error) => {
+                let problem = format!("{error}; the configuration of before stays in force");
+                self.problems.set("configuration", Some(problem.clone()));
+                Err(problem)
+            }
+            Ok(config) => {
+                self.problems.set("configuration", needs_restart(&self.config, &config));
+                self.network.configure(config.upstreams.clone());
+                self.journal.set(journal_settings(&config));
+                self.config = config;
+                self.rulebook = Rulebook::read(&self.config);
+                self.renew_policy();
+                self.tell_upstreams();
+                log::info!("configuration and lists were read anew");
+                Ok(None)
+            }
+        }
+    }
+
+    fn explain(&self, subject: &str, app: Option<&str>, client: Option<&str>) -> Response {
+        let explain = || {
+            let subject = subject.parse()?;
+            let client = explain::client_of(app, client)?;
+            Ok::<_, explain::ExplainError>(explain::explain(
+                &self.policy,
+                clock::now(),
+                &subject,
+                &client,
+            ))
+        };
+        match explain() {
+            Ok(explanation) => Response::Explanation(Box::new(explanation)),
+            Err(error) => Response::Failed(error.to_string()),
+        }
+    }
+
+    /// Stored lines first, then, if asked for, those that come.
+    fn log(&mut self, query: LogQuery, reply: Reply) {
+        let mut live = query.follow.then(|| self.journal.subscribe());
+        let mut reader = self.journal.reader();
+        tokio::spawn(async move {
+            let (stored, way) = (query.clone(), reply.clone());
+            let read = tokio::task::spawn_blocking(move || {
+                reader.log(&stored, |line| match way.give_blocking(Response::Log(Box::new(line))) {
+                    Taken::Gone => ControlFlow::Break(()),
+                    Taken::Yes | Taken::Full => ControlFlow::Continue(()),
+                })
+            });
+            if let Some(problem) = failure(read.await) {
+                return reply.give(Response::Failed(problem));
+            }
+            if let Some(live) = &mut live {
+                while let Some(line) = live.next().await {
+                    if journal::matches(&query, &line)
+                        && reply.offer(Response::Log(Box::new(line))) == Taken::Gone
+                    {
+                        return;
+                    }
+                }
+            }
+            reply.give(Response::Done(None));
+        });
+    }
+
+    fn report(&mut self, since: i64, reply: Reply) {
+        let policy = Arc::clone(&self.policy);
+        let opted_out = self.state.get().opted_out.clone();
+        self.with_reader(reply, move |reader| {
+            let known = Known {
+                vendor_name: &|key| catalog::pack(key).map(|pack| pack.name),
+                opted_out: &opted_out,
+                collects: &|host| collects(&policy, host),
+            };
+            let report = reader.report(since, clock::wall_seconds(), &known)?;
+            Ok(Response::Report(Box::new(report)))
+        });
+    }
+
+    fn vendors(&mut self, reply: Reply) {
+        let policy = Arc::clone(&self.policy);
+        let opted_out = self.state.get().opted_out.clone();
+        self.with_reader(reply, move |reader| {
+            // Without a journal there are still vendors.
+            let blocked = reader.blocked_by_vendor().unwrap_or_default();
+            let mut lines = vendor_lines(&policy, &opted_out);
+            for line in &mut lines {
+                line.blocked = blocked.get(&line.vendor).copied().unwrap_or(0);
+            }
+            Ok(Response::Vendors(lines))
+        });
+    }
+
+    /// Reads the journal on a thread of its own, so that nobody waits for it.
+    fn with_reader(
+        &mut self,
+        reply: Reply,
+        read: impl FnOnce(&mut Reader) -> Result<Response, JournalError> + Send + 'static,
+    ) {
+        let mut reader = self.journal.reader();
+        tokio::task::spawn_blocking(move || {
+            let response = read(&mut reader);
+            reply.give(response.unwrap_or_else(|error| Response::Failed(error.to_string())));
+        });
+    }
+}
+
+/// The vendors, as far as they are known without the journal.
+pub(crate) fn vendor_lines(
+    policy: &Policy,
+    opted_out: &BTreeMap<String, String>,
+) -> Vec<VendorLine> {
+    let line = |vendor: crate::core::policy::Vendor| {
+        let pack = catalog::pack(&vendor.key)?;
+        let count = |actions: &[Action]| {
+            pack.entries.iter().filter(|entry| actions.contains(&entry.action)).count() as u64
+        };
+        Some(VendorLine {
+            vendor: vendor.key.to_string(),
+            mode: vendor.mode,
+            blocks: count(&[Action::Block]),
+            watches: count(&[Action::Strict, Action::Watch]),
+            allows: count(&[Action::Allow]),
+            name: pack.name,
+            story: pack.story,
+            opt_out: pack.opt_out,
+            opted_out: opted_out.get(&*vendor.key).cloned(),
+            blocked: 0,
+        })
+    };
+    policy.vendors().filter_map(line).collect()
+}
+
+fn collects(policy: &Policy, host: &str) -> Option<String> {
+    policy.vendors().find_map(|vendor| {
+        let pack = catalog::pack(&vendor.key)?;
+        pack.entry_for(host).map(|entry| entry.about.collects.clone())
+    })
+}
+
+fn failure(read: Result<Result<(), JournalError>, tokio::task::JoinError>) -> Option<String> {
+    match read {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("the daemon is stopping; try again when it runs".into()),
+    }
+}
+
+fn same_scope(known: &UserRule, new: &UserRule) -> bool {
+    (&known.subject, &known.app, &known.client) == (&new.subject, &new.app, &new.client)
+}
+
+/// What a running daemon cannot change.
+fn needs_restart(old: &crate::config::Config, new: &crate::config::Config) -> Option<String> {
+    let same = old.device == new.device
+        && old.mark == new.mark
+        && (old.dns_table, old.address_table) == (new.dns_table, new.address_table)
+        && old.rule_priority == new.rule_priority
+        && (old.sinkhole_v4, old.sinkhole_v6) == (new.sinkhole_v4, new.sinkhole_v6)
+        && old.fail_policy == new.fail_policy
+        && (&old.clients, old.capture_forwarded) == (&new.clients, new.capture_forwarded)
+        && old.case_randomization == new.case_randomization
+        && (&old.control_socket, &old.state_dir) == (&new.control_socket, &new.state_dir);
+    (!same).then(|| {
+        "the configuration changes how traffic is captured or where files are: restart optout \
+         for that (systemctl restart optout)"
+            .into()
+    })
+}
+
+fn word(request: &Request) -> &'static str {
+    match request {
+        Request::On => "on",
+        Request::Off => "off",
+        Request::Pause { .. } => "pause",
+        Request::Resume => "resume",
+        Request::Status => "status",
+        Request::Log(_) => "log",
+        Request::Explain { .. } => "explain",
+        Request::AddRule(_) => "allow or block",
+        Request::RemoveRule { .. } => "to remove a rule",
+        Request::Rules => "rules",
+        Request::Vendors => "vendors",
+        Request::SetVendor { .. } => "to set a vendor",
+        Request::Report { .. } => "report",
+        Request::Reload => "reload",
+    }
+}

@@ -1,0 +1,136 @@
+//! How things are, for `optout status`.
+
+use std::collections::BTreeMap;
+
+use super::Daemon;
+use crate::core::policy::BlockAnswer;
+use crate::core::rules::{Kind, List};
+use crate::core::verdict::Mode;
+use crate::request::{Counters, ListLine, Status, UpstreamLine};
+use crate::shell::clock;
+
+/// What keeps us from doing our job, by where it was noticed.
+#[derive(Debug, Default)]
+pub(super) struct Problems(BTreeMap<&'static str, Vec<String>>);
+
+impl Problems {
+    /// Notes the problems of `place` in the stead of those before. New ones are logged.
+    pub(super) fn set(&mut self, place: &'static str, now: impl IntoIterator<Item = String>) {
+        let now: Vec<_> = now.into_iter().collect();
+        let before = self.0.insert(place, now.clone()).unwrap_or_default();
+        for problem in now.iter().filter(|problem| !before.contains(problem)) {
+            log::warn!("{problem}");
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = String> {
+        self.0.values().flatten().cloned()
+    }
+}
+
+impl Daemon {
+    /// How things are.
+    pub(super) fn status(&self) -> Status {
+        let state = self.state.get();
+        let health = self.journal.health();
+        let mut problems: Vec<_> = self.problems.all().collect();
+        problems.extend(self.network.problems());
+        problems.extend(health.problem.clone());
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            state: self.state_word().into(),
+            paused_until: state.paused_until.filter(|_| state.on),
+            capture: "selective".into(),
+            fail_policy: format!("{:?}", self.config.fail_policy).to_lowercase(),
+            mode: self.policy.mode(),
+            block_answer: block_answer(self.policy.block_answer).into(),
+            device: self.network.tun.name().into(),
+            started: self.started,
+            upstreams: self.upstream_lines(),
+            lists: self.list_lines(),
+            counters: self.counters(health.lost),
+            problems,
+        }
+    }
+
+    /// `on`, `off` or `paused`.
+    pub(super) fn state_word(&self) -> &'static str {
+        let state = self.state.get();
+        match (state.on, state.paused_until) {
+            (false, _) => "off",
+            (true, Some(until)) if until > clock::wall_seconds() => "paused",
+            (true, _) => "on",
+        }
+    }
+
+    fn upstream_lines(&self) -> Vec<UpstreamLine> {
+        let health = self.engine.upstream_health();
+        let answering = |address| {
+            health.iter().find(|(known, _)| *known == address).is_none_or(|&(_, answers)| answers)
+        };
+        let line = |known: crate::shell::resolvers::Resolver| UpstreamLine {
+            address: known.address.to_string(),
+            answering: answering(known.address),
+            source: known.source,
+        };
+        self.network.upstreams().into_iter().map(line).collect()
+    }
+
+    fn list_lines(&self) -> Vec<ListLine> {
+        let changed = self.rulebook.changed().iter().copied().chain(std::iter::repeat(None));
+        let line = |((list, mode), changed): ((&List, Mode), Option<i64>)| ListLine {
+            name: list.name().to_string(),
+            format: format(list).into(),
+            rules: list.rules().into(),
+            ignored: list.ignored().into(),
+            changed,
+            mode,
+        };
+        let mut lines: Vec<_> = self.policy.lists().zip(changed).map(line).collect();
+        // What is off is not even read, but the user should see that it is there.
+        for list in self.config.lists.iter().filter(|list| list.mode == Mode::Off) {
+            lines.push(ListLine {
+                name: list.name.clone(),
+                format: format!("{:?}", list.format).to_lowercase(),
+                rules: 0,
+                ignored: 0,
+                changed: None,
+                mode: Mode::Off,
+            });
+        }
+        lines
+    }
+
+    fn counters(&self, events_lost: u64) -> Counters {
+        let counted = self.engine.counters();
+        Counters {
+            packets: counted.packets,
+            queries: counted.dns.queries,
+            blocked: counted.dns.blocked,
+            watched: counted.dns.watched,
+            passed: counted.dns.passed,
+            connections: counted.connections,
+            malformed: counted.malformed + counted.dns.malformed,
+            unanswered: counted.dns.unanswered,
+            events_lost,
+            wakeups: self.wakeups,
+        }
+    }
+}
+
+fn block_answer(answer: BlockAnswer) -> &'static str {
+    match answer {
+        BlockAnswer::Sinkhole => "sinkhole",
+        BlockAnswer::Null => "null",
+        BlockAnswer::Nxdomain => "nxdomain",
+        BlockAnswer::Refused => "refused",
+    }
+}
+
+fn format(list: &List) -> &'static str {
+    match list.kind() {
+        Kind::File(crate::core::list::Format::Hosts) => "hosts",
+        Kind::File(crate::core::list::Format::Domains) => "domains",
+        _ => "pack",
+    }
+}
