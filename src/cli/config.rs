@@ -1,0 +1,52 @@
+//! `optout config`
+
+use std::path::PathBuf;
+
+use crate::cli::page::Page;
+use crate::cli::wiring;
+
+/// Work on the configuration
+#[derive(Debug, clap::Args)]
+pub(super) struct Config {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Read a configuration and its lists, and say what is wrong with them
+    ///
+    /// Exit code 0: sound. 2: not, with one line that names file, line and remedy.
+    Check {
+        /// The file
+        #[arg(default_value = wiring::CONFIG)]
+        file: PathBuf,
+        /// Print one JSON object: `ok`, `lists`, `error`
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl Config {
+    pub(super) fn run(&self, page: &mut Page<'_>) -> anyhow::Result<()> {
+        let Action::Check { file, json } = &self.action;
+        let found = wiring::check_config(file);
+        if *json {
+            let (lists, error) = (found.as_ref().ok(), found.as_ref().err());
+            page.json(
+                &serde_json::json!({ "ok": error.is_none(), "lists": lists, "error": error }),
+            )?;
+        }
+        match found {
+            Ok(lists) if !json => {
+                for list in lists {
+                    page.say(list)?;
+                }
+                page.say(format_args!("{} is sound.", file.display()))?;
+            }
+            Ok(_) => {}
+            Err(error) => return Err(super::Wrong(error).into()),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! `optout explain`
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::cli::page::{Ink, Page, Side, ink, ink_of, plain};
+use crate::cli::{who, wiring};
+use crate::core::verdict::{RuleText, Via};
+use crate::request::{EntryLine, ExplainedRule, Explanation, Request, Response};
+use crate::shell::control::client::{ClientError, Daemon};
+
+/// Say what happens to a name or address, and why
+///
+/// Shows the verdict with its evidence: every rule that names it, with list,
+/// line and text; what is collected there, how surely that is known and from
+/// where; what breaks when it is blocked; and the vendor's own opt-out.
+///
+/// Without a running daemon it judges by the built-in catalogue, the
+/// configuration and the list files, and says that it does.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Explain {
+    /// A host name or an address
+    #[arg(value_name = "NAME|IP")]
+    subject: String,
+    /// As for this program
+    #[arg(long, value_name = "PROGRAM")]
+    app: Option<String>,
+    /// As for this client, by its address
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<String>,
+    /// The configuration to judge by when no daemon runs
+    #[arg(long, value_name = "FILE", default_value = wiring::CONFIG)]
+    config: PathBuf,
+    /// Print one JSON object (docs/control.md describes it)
+    #[arg(long)]
+    json: bool,
+}
+
+/// Who judged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Judge {
+    /// The running daemon.
+    Daemon,
+    /// We did, by what is on disk.
+    Files,
+}
+
+impl Explain {
+    pub(super) fn run(&self, daemon: &mut dyn Daemon, page: &mut Page<'_>) -> anyhow::Result<()> {
+        let (explanation, judge) = self.explanation(daemon)?;
+        if self.json {
+            let mut value = serde_json::to_value(&explanation)?;
+            value["judged_by"] = if judge == Judge::Daemon { "daemon" } else { "files" }.into();
+            page.json(&value)?;
+        } else {
+            show(&explanation, judge, page)?;
+        }
+        Ok(())
+    }
+
+    fn explanation(&self, daemon: &mut dyn Daemon) -> anyhow::Result<(Explanation, Judge)> {
+        let request = Request::Explain {
+            subject: self.subject.clone(),
+            app: self.app.clone(),
+            client: self.client.clone(),
+        };
+        match daemon.ask(&request) {
+            Ok(Response::Explanation(explanation)) => Ok((*explanation, Judge::Daemon)),
+            Ok(_) => Err(super::unexpected().into()),
+            Err(ClientError::NotRunning(_) | ClientError::NoPermission { .. }) => {
+                let (app, client) = (self.app.as_deref(), self.client.as_deref());
+                let found = wiring::explain_offline(&self.config, &self.subject, app, client)?;
+                Ok((found, Judge::Files))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn show(explanation: &Explanation, judge: Judge, page: &mut Page<'_>) -> io::Result<()> {
+    page.line(&[
+        ink(&explanation.subject, Ink::Strong),
+        plain(" is "),
+        ink(explanation.outcome.as_str(), ink_of(explanation.outcome)),
+        plain("."),
+    ])?;
+    page.say(&explanation.because)?;
+    if judge == Judge::Files {
+        let note = "Judged by the built-in catalogue, the configuration and the list files: \
+                    the daemon could not be asked.";
+        page.line(&[ink(note, Ink::Yellow)])?;
+    }
+    if !explanation.rules.is_empty() {
+        page.heading("Rules that name it, the deciding one first")?;
+        let rows: Vec<_> = explanation.rules.iter().map(rule_row).collect();
+        page.table(&[Side::Left; 4], &rows)?;
+    }
+    match &explanation.entry {
+        Some(entry) => show_entry(entry, page),
+        None => Ok(()),
+    }
+}
+
+fn rule_row(explained: &ExplainedRule) -> Vec<crate::cli::page::Span> {
+    let ExplainedRule { rule, action, via } = explained;
+    let matched = match via {
+        Via::Name => "matches the name".into(),
+        Via::Alias(host) => format!("matches as alias of {host}"),
+        Via::Address => "matches the address".into(),
+    };
+    vec![plain(who::place(rule)), plain(action), ink(rule_text(rule), Ink::Strong), plain(matched)]
+}
+
+fn rule_text(rule: &RuleText) -> String {
+    let below = rule.text.starts_with("*.");
+    let reach = if below || rule.text.contains('/') { "" } else { " (exactly)" };
+    format!("{}{reach}", rule.text)
+}
+
+fn show_entry(entry: &EntryLine, page: &mut Page<'_>) -> io::Result<()> {
+    page.heading("What is known of it")?;
+    page.field("Vendor", format_args!("{} ({})", entry.vendor_name, entry.vendor))?;
+    page.field("Product", &entry.product)?;
+    let how = if entry.inferred { " (inferred from the name alone)" } else { "" };
+    page.field("Collects", format_args!("{}{how}", entry.collects))?;
+    page.field("Category", &entry.category)?;
+    let breaks = if entry.breaks.is_empty() { "nothing known" } else { &entry.breaks };
+    page.field("Breaks", breaks)?;
+    page.field("Confidence", &entry.confidence)?;
+    let mut name = "Sources";
+    for source in &entry.sources {
+        page.field(name, source)?;
+        name = "";
+    }
+    if let Some(opt_out) = &entry.opt_out {
+        page.field("Opt out", opt_out)?;
+    }
+    Ok(())
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  optout explain open.oneplus.net
+  optout explain 192.0.2.1 --client 192.168.1.20";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::escape::HOSTILE;
+    use crate::cli::page::tests::{assert_harmless, printed};
+    use crate::cli::who::tests::hostile_rule;
+    use crate::core::event::Outcome;
+
+    fn explanation() -> Explanation {
+        let rule = |list: &str, line, text: &str| RuleText {
+            list: list.into(),
+            line,
+            text: text.into(),
+            vendor: None,
+        };
+        Explanation {
+            subject: "t.vendor.example".into(),
+            outcome: Outcome::Blocked,
+            because: "The rule *.vendor.example of acme stops it.".into(),
+            rules: vec![
+                ExplainedRule {
+                    rule: rule("acme", 12, "*.vendor.example"),
+                    action: "block".into(),
+                    via: Via::Alias("c.vendor.example".parse().unwrap()),
+                },
+                ExplainedRule {
+                    rule: rule("your rules", 0, "vendor.example"),
+                    action: "allow".into(),
+                    via: Via::Name,
+                },
+            ],
+            entry: Some(EntryLine {
+                vendor: "acme".into(),
+                vendor_name: "Acme".into(),
+                product: "AcmeOS".into(),
+                collects: "IMEI".into(),
+                category: "analytics".into(),
+                breaks: String::new(),
+                confidence: "low".into(),
+                inferred: true,
+                sources: vec!["https://a.example/1".into(), "https://a.example/2".into()],
+                opt_out: Some("Settings, Privacy".into()),
+            }),
+        }
+    }
+
+    #[test]
+    fn the_whole_chain_is_shown() {
+        let text = printed(|page| show(&explanation(), Judge::Daemon, page));
+        assert_eq!(text, CHAIN);
+    }
+
+    const CHAIN: &str = "\
+t.vendor.example is blocked.
+The rule *.vendor.example of acme stops it.
+
+Rules that name it, the deciding one first
+  acme:12     block  *.vendor.example          matches as alias of c.vendor.example
+  your rules  allow  vendor.example (exactly)  matches the name
+
+What is known of it
+  Vendor       Acme (acme)
+  Product      AcmeOS
+  Collects     IMEI (inferred from the name alone)
+  Category     analytics
+  Breaks       nothing known
+  Confidence   low
+  Sources      https://a.example/1
+               https://a.example/2
+  Opt out      Settings, Privacy
+";
+
+    #[test]
+    fn what_was_judged_without_the_daemon_says_so() {
+        let bare = Explanation { rules: Vec::new(), entry: None, ..explanation() };
+        let text = printed(|page| show(&bare, Judge::Files, page));
+        assert!(text.ends_with("the daemon could not be asked.\n"), "{text}");
+    }
+
+    #[test]
+    fn a_hostile_explanation_is_harmless() {
+        let mut hostile = explanation();
+        hostile.subject = HOSTILE.into();
+        hostile.because = HOSTILE.into();
+        hostile.rules[0].rule = hostile_rule();
+        hostile.rules[0].action = HOSTILE.into();
+        if let Some(entry) = &mut hostile.entry {
+            entry.collects = HOSTILE.into();
+            entry.sources = vec![HOSTILE.into()];
+        }
+        assert_harmless(&printed(|page| show(&hostile, Judge::Files, page)));
+    }
+}
