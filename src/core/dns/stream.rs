@@ -376,4 +376,5 @@ const MAX_LONG_QUESTIONS: usize = 1024 * 1024;
 const LEAST_MTU: usize = 576;
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "numbers in these tests are small")]
 mod tests;
