@@ -499,7 +499,7 @@ fn a_client_that_takes_no_answers_is_reset_and_others_are_not() {
     let other = home.connect(SERVER_V6, 8192);
     home.answer_at_once = false;
     home.run(MS * 10);
-    home.send(deaf, &framed(b"a").repeat(6));
+    home.send(deaf, &framed(b"a").repeat(10));
     home.run(MS * 10);
     for query in std::mem::take(&mut home.asked) {
         assert_eq!(home.streams.len(), 2);
