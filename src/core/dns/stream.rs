@@ -363,8 +363,9 @@ const MAX_STREAMS: usize = 256;
 /// Half-open connections that an idle one makes room for.
 const MIN_HALF_OPEN: usize = 64;
 
-/// Bytes of answers that one client may leave untaken, and all of them together.
-const MAX_BACKLOG: usize = 256 * 1024;
+/// Bytes of answers that one client may leave untaken: one of 4 KiB, the usual EDNS
+/// size, to each question in flight. And all clients together.
+const MAX_BACKLOG: usize = 512 * 1024;
 const MAX_BACKLOGS: usize = 4 * 1024 * 1024;
 
 /// Longest question, in bytes, that is taken from everybody at any time, and how
@@ -376,4 +377,5 @@ const MAX_LONG_QUESTIONS: usize = 1024 * 1024;
 const LEAST_MTU: usize = 576;
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "numbers in these tests are small")]
 mod tests;

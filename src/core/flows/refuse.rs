@@ -274,7 +274,7 @@ mod tests {
         tcp[13] = flags;
         tcp[16..18].fill(0);
         tcp.resize(20 + len, 7);
-        let sum = Sum::pseudo_header(source.ip(), destination.ip(), ip::TCP, tcp.len()).add(&tcp);
+        let sum = Sum::pseudo_header(source.ip(), destination.ip(), ip::TCP, tcp.len()).with(&tcp);
         tcp[16..18].copy_from_slice(&sum.checksum().to_be_bytes());
         raw(ends.0, ends.1, ip::TCP, &tcp)
     }
@@ -296,7 +296,7 @@ mod tests {
 
     fn fix_v4(packet: &mut [u8]) {
         packet[10..12].fill(0);
-        let checksum = Sum::default().add(&packet[..20]).checksum();
+        let checksum = Sum::default().with(&packet[..20]).checksum();
         packet[10..12].copy_from_slice(&checksum.to_be_bytes());
     }
 

@@ -7,25 +7,25 @@ use std::net::IpAddr;
 /// ```
 /// use optout::core::wire::checksum::Sum;
 ///
-/// let sum = Sum::default().add(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
+/// let sum = Sum::default().with(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
 /// assert_eq!(sum.checksum(), 0x220d);
-/// assert!(sum.add(&[0x22, 0x0d]).is_valid());
+/// assert!(sum.with(&[0x22, 0x0d]).is_valid());
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum(u64);
 
 impl Sum {
-    /// The sum of the pseudo header that TCP, UDP and ICMPv6 checksums cover
+    /// The sum of the pseudo header that the checksums of TCP, UDP and `ICMPv6` cover
     /// (RFC 9293 §3.1, RFC 8200 §8.1). `len` is that of header and payload.
     #[must_use]
     pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, len: usize) -> Self {
-        let ends = Self::default().add_address(source).add_address(destination);
+        let ends = Self::default().with_address(source).with_address(destination);
         Self(ends.0 + u64::from(protocol) + (len as u64 & 0xffff) + (len as u64 >> 16))
     }
 
-    /// Adds `bytes`. Only the last call may have an odd number of them.
+    /// The sum with `bytes` added. Only the last call may have an odd number of them.
     #[must_use]
-    pub fn add(self, bytes: &[u8]) -> Self {
+    pub fn with(self, bytes: &[u8]) -> Self {
         // A packet has 64 KiB at most, so 2^14 words: the sum cannot overflow.
         let (words, rest) = bytes.as_chunks::<4>();
         let mut sum =
@@ -48,10 +48,10 @@ impl Sum {
         self.folded() == u16::MAX
     }
 
-    fn add_address(self, address: IpAddr) -> Self {
+    fn with_address(self, address: IpAddr) -> Self {
         match address {
-            IpAddr::V4(address) => self.add(&address.octets()),
-            IpAddr::V6(address) => self.add(&address.octets()),
+            IpAddr::V4(address) => self.with(&address.octets()),
+            IpAddr::V6(address) => self.with(&address.octets()),
         }
     }
 
@@ -78,7 +78,7 @@ mod tests {
                 plain += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
                 plain = (plain & 0xffff) + (plain >> 16);
             }
-            prop_assert_eq!(u32::from(Sum::default().add(&bytes).folded()), plain);
+            prop_assert_eq!(u32::from(Sum::default().with(&bytes).folded()), plain);
         }
     }
 }

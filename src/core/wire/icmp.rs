@@ -50,7 +50,7 @@ pub fn write_unreachable(
         IpAddr::V4(_) => (ip::ICMP, Sum::default()),
         IpAddr::V6(_) => (ip::ICMP_V6, Sum::pseudo_header(from, to, ip::ICMP_V6, len)),
     };
-    let checksum = sum.add(&header).add(quote).checksum();
+    let checksum = sum.with(&header).with(quote).checksum();
     header[2..4].copy_from_slice(&checksum.to_be_bytes());
 
     ip::write_header(out, from, to, protocol, len)?;

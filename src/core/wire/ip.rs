@@ -83,7 +83,7 @@ impl<'a> Packet<'a> {
         let whole = bytes.get(..total_len.into()).ok_or(Malformed("IPv4 total length"))?;
         let (header, payload) =
             whole.split_at_checked(header_len).ok_or(Malformed("IPv4 header length"))?;
-        if !Sum::default().add(header).is_valid() {
+        if !Sum::default().with(header).is_valid() {
             return Err(Malformed("IPv4 header checksum"));
         }
         Ok(Self {
@@ -173,10 +173,7 @@ impl Fragment {
 #[must_use]
 pub fn is_host(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => match v4.octets() {
-            [0 | 127 | 224..=255, ..] => false,
-            _ => true,
-        },
+        IpAddr::V4(v4) => !matches!(v4.octets(), [0 | 127 | 224..=255, ..]),
         IpAddr::V6(v6) => {
             !v6.is_multicast() && v6.to_ipv4_mapped().is_none() && v6.segments()[..6] != [0; 6]
         }
@@ -226,7 +223,7 @@ fn write_v4(
     header[9] = protocol;
     header[12..16].copy_from_slice(&source.octets());
     header[16..20].copy_from_slice(&destination.octets());
-    let checksum = Sum::default().add(&header).checksum();
+    let checksum = Sum::default().with(&header).checksum();
     header[10..12].copy_from_slice(&checksum.to_be_bytes());
     out.extend_from_slice(&header);
     Ok(())
@@ -257,7 +254,7 @@ pub const ICMP: u8 = 1;
 pub const TCP: u8 = 6;
 /// Protocol number of UDP (RFC 768).
 pub const UDP: u8 = 17;
-/// Protocol number of ICMPv6 (RFC 4443).
+/// Protocol number of `ICMPv6` (RFC 4443).
 pub const ICMP_V6: u8 = 58;
 
 /// Length of an IPv4 header without options, in bytes (RFC 791 §3.1).
@@ -494,7 +491,7 @@ mod tests {
     fn fix(packet: &mut [u8]) {
         packet[10..12].fill(0);
         let len = (usize::from(packet[0] & 15) * 4).min(packet.len());
-        let checksum = Sum::default().add(&packet[..len]).checksum();
+        let checksum = Sum::default().with(&packet[..len]).checksum();
         packet[10..12].copy_from_slice(&checksum.to_be_bytes());
     }
 

@@ -86,7 +86,7 @@ impl<'a> Segment<'a> {
         }
         let len = packet.payload.len();
         let sum = Sum::pseudo_header(packet.source, packet.destination, ip::TCP, len);
-        if !sum.add(packet.payload).is_valid() {
+        if !sum.with(packet.payload).is_valid() {
             return Err(Malformed("TCP checksum"));
         }
         let flags = Flags(flags);
@@ -175,7 +175,7 @@ impl Control {
         header[12] = 5 << 4; // data offset: five words
         header[13] = self.flags.0;
         header[14..16].copy_from_slice(&self.window.to_be_bytes());
-        let sum = Sum::pseudo_header(source, destination, ip::TCP, HEADER).add(&header);
+        let sum = Sum::pseudo_header(source, destination, ip::TCP, HEADER).with(&header);
         header[16..18].copy_from_slice(&sum.checksum().to_be_bytes());
         out.extend_from_slice(&header);
         Ok(())

@@ -41,7 +41,8 @@ impl<'a> Datagram<'a> {
             return Err(Malformed("UDP port"));
         }
         let unsummed = checksum == 0 && packet.source.is_ipv4();
-        let sum = || Sum::pseudo_header(packet.source, packet.destination, ip::UDP, len).add(whole);
+        let sum =
+            || Sum::pseudo_header(packet.source, packet.destination, ip::UDP, len).with(whole);
         if !unsummed && (checksum == 0 || !sum().is_valid()) {
             return Err(Malformed("UDP checksum"));
         }
@@ -71,7 +72,7 @@ pub fn write(
     header[2..4].copy_from_slice(&destination.port().to_be_bytes());
     header[4..6].copy_from_slice(&field.to_be_bytes());
     let sum = Sum::pseudo_header(source.ip(), destination.ip(), ip::UDP, len);
-    let checksum = match sum.add(&header).add(payload).checksum() {
+    let checksum = match sum.with(&header).with(payload).checksum() {
         0 => u16::MAX, // 0 would say that there is no checksum
         sum => sum,
     };
@@ -154,8 +155,8 @@ mod tests {
         let mut out = Vec::new();
         let [from, to]: [SocketAddr; 2] =
             ["192.0.2.1:9", "203.0.113.2:53"].map(|a| a.parse().unwrap());
-        assert!(write(&mut out, from, to, &[0; 65_507]).is_ok());
-        assert_eq!(write(&mut out, from, to, &[0; 65_508]), Err(Unwritable::TooLong(65_516)));
+        assert!(write(&mut out, from, to, &vec![0; 65_507]).is_ok());
+        assert_eq!(write(&mut out, from, to, &vec![0; 65_508]), Err(Unwritable::TooLong(65_516)));
         assert!(out.is_empty());
     }
 

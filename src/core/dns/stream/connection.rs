@@ -367,7 +367,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long one question may take to arrive: 30 bytes at one a second are 30 s.
-pub(super) const MESSAGE_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const MESSAGE_PATIENCE: Duration = Duration::from_mins(1);
 
 const CHALLENGE_INTERVAL: Duration = Duration::from_secs(1); // RFC 5961 §7 leaves it to us
 const RETRY: Duration = Duration::from_millis(10);
