@@ -2,19 +2,22 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::{Node, within};
+use super::{Node, Ran, within};
 
 /// A daemon, and everything one asks of it.
 pub(crate) struct Daemon<'n> {
     node: &'n Node,
     child: Child,
+    /// Where it says that it is ready.
+    notified: UnixDatagram,
+    begun: Instant,
     /// How long it took from the start to readiness.
     pub(crate) ready_in: Duration,
 }
@@ -24,6 +27,22 @@ impl Node {
     /// waits until it says that it is ready (`sd_notify`).
     #[track_caller]
     pub(crate) fn optout(&self, config: &str) -> Daemon<'_> {
+        let mut daemon = self.optout_starting(config);
+        let mut said = [0; 4096];
+        let up = within(START, || {
+            if let Some(status) = daemon.exited() {
+                panic!("optout ended with {status} at its start:\n{}", daemon.diagnostics());
+            }
+            let length = daemon.notified.recv(&mut said).ok()?;
+            said[..length].windows(7).any(|w| w == b"READY=1").then_some(())
+        });
+        assert!(up.is_some(), "optout is not ready after {START:?}:\n{}", daemon.diagnostics());
+        daemon.ready_in = daemon.begun.elapsed();
+        daemon
+    }
+
+    /// Starts `optout run` here and does not wait for it.
+    pub(crate) fn optout_starting(&self, config: &str) -> Daemon<'_> {
         self.configure(config);
         let ready = self.dir().join("notify.sock");
         let _ = fs::remove_file(&ready);
@@ -34,18 +53,19 @@ impl Node {
         let log = fs::File::create(self.dir().join("optout.log")).expect("tmpfs");
         command.stdout(log.try_clone().expect("a descriptor")).stderr(log);
         let child = command.env("NOTIFY_SOCKET", &ready).spawn().expect("nsenter(1) starts");
-        let mut daemon = Daemon { node: self, child, ready_in: Duration::ZERO };
-        let mut said = [0; 4096];
-        let up = within(START, || {
-            if let Some(status) = daemon.exited() {
-                panic!("optout ended with {status} at its start:\n{}", daemon.diagnostics());
-            }
-            let length = notified.recv(&mut said).ok()?;
-            said[..length].windows(7).any(|w| w == b"READY=1").then_some(())
-        });
-        assert!(up.is_some(), "optout is not ready after {START:?}:\n{}", daemon.diagnostics());
-        daemon.ready_in = begun.elapsed();
-        daemon
+        Daemon { node: self, child, notified, begun, ready_in: Duration::ZERO }
+    }
+
+    /// Runs `optout ARGUMENTS`, which is expected to end by itself, and soon.
+    pub(crate) fn optout_command(&self, arguments: &str) -> Ran {
+        self.run(&format!("timeout -s KILL 15 {PROGRAM} {arguments}"))
+    }
+
+    /// Runs `optout run` by way of another program, without a configuration. It
+    /// is expected to end by itself, and soon.
+    pub(crate) fn optout_wrapped(&self, wrapper: &str) -> Ran {
+        self.configure("");
+        self.run(&format!("timeout -s KILL 15 {wrapper} {PROGRAM} run"))
     }
 
     /// Writes the configuration file; removes it if `text` is empty.
@@ -124,11 +144,6 @@ impl Daemon<'_> {
         fs::read_to_string(self.node.dir().join("optout.log")).unwrap_or_default()
     }
 
-    /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("a process id");
@@ -175,11 +190,6 @@ impl std::fmt::Display for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
-}
-
-/// Keeps a program's output for the test that looks at it.
-pub(crate) fn quiet(command: &mut Command) -> &mut Command {
-    command.stdout(Stdio::null()).stderr(Stdio::null())
 }
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_optout");

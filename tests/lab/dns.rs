@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 /// What came back.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    /// Who sent it.
-    pub(crate) from: SocketAddr,
     /// The message.
     pub(crate) message: Vec<u8>,
     /// Every A and AAAA record in the answer section.
@@ -24,9 +22,8 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Reads a message; `None` if it is none.
-    pub(crate) fn parse(from: SocketAddr, message: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(message: &[u8]) -> Option<Self> {
         let mut answer = Self {
-            from,
             message: message.to_owned(),
             addresses: Vec::new(),
             ttl: None,
@@ -123,6 +120,17 @@ pub(crate) fn udp_raw(
     patience: Duration,
 ) -> io::Result<Answer> {
     let server = server.into();
+    let message = udp_bytes(server, message, patience)?;
+    Answer::parse(&message).ok_or_else(|| io::Error::other("not a DNS message"))
+}
+
+/// Sends bytes over UDP and takes what comes back, from the server alone.
+pub(crate) fn udp_bytes(
+    server: impl Into<SocketAddr>,
+    message: &[u8],
+    patience: Duration,
+) -> io::Result<Vec<u8>> {
+    let server = server.into();
     let any: IpAddr = if server.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
     let socket = UdpSocket::bind((any, 0))?;
     // Connected: the kernel gives us nothing that is not from the server.
@@ -131,7 +139,8 @@ pub(crate) fn udp_raw(
     socket.send(message)?;
     let mut buffer = vec![0; 65_535];
     let length = socket.recv(&mut buffer)?;
-    Answer::parse(server, &buffer[..length]).ok_or_else(|| io::Error::other("not a DNS message"))
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 /// Asks over TCP, every question in one write (RFC 7766 §6.2.1.1), and takes as
@@ -152,7 +161,7 @@ pub(crate) fn tcp(
         stream.read_exact(&mut length)?;
         let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
         stream.read_exact(&mut message)?;
-        let answer = Answer::parse(server, &message);
+        let answer = Answer::parse(&message);
         answers.push(answer.ok_or_else(|| io::Error::other("not a DNS message"))?);
     }
     Ok(answers)
@@ -163,6 +172,13 @@ pub(crate) fn connect(to: impl Into<SocketAddr>) -> (io::Result<TcpStream>, Dura
     let begun = Instant::now();
     let ended = TcpStream::connect_timeout(&to.into(), Duration::from_secs(3));
     (ended, begun.elapsed())
+}
+
+/// Bytes from their hexadecimal digits.
+pub(crate) fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2);
+    let pairs = pairs.map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("two digits")).collect()
 }
 
 fn frame(message: &[u8]) -> Vec<u8> {

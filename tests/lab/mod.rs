@@ -26,12 +26,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-pub(crate) use daemon::{Daemon, Journal};
+pub(crate) use daemon::Daemon;
 pub(crate) use evidence::{Counters, Snapshot};
 pub(crate) use internet::{
     BIG_TXT, FOREIGN, HARD_CODED, ISP, Internet, NEVER_BLOCK, ORDINARY, VENDOR, page,
 };
-pub(crate) use isolate::{INSIDE, isolated, isolated_or_skip_reason};
+use isolate::INSIDE;
+pub(crate) use isolate::{isolated, isolated_or_skip_reason};
 pub(crate) use node::{Node, Ran};
 
 /// A running lab. Everything in it ends with the test.

@@ -111,7 +111,8 @@ impl Node {
 
     /// Replaces resolv.conf the way resolvconf and NetworkManager do: by rename.
     pub(crate) fn write_resolv_conf(&self, servers: &[IpAddr]) {
-        let text: String = servers.iter().map(|s| format!("nameserver {s}\n")).collect();
+        let lines: Vec<String> = servers.iter().map(|s| format!("nameserver {s}\n")).collect();
+        let text = lines.concat();
         let fresh = self.etc("resolv.conf.fresh");
         fs::write(&fresh, text).expect("the lab's tmpfs is writable");
         fs::rename(&fresh, self.etc("resolv.conf")).expect("same directory");
