@@ -31,7 +31,7 @@ pub(crate) fn isolated<F: FnOnce()>(test: F) {
     }
     let mut inner = unshare();
     inner.arg(env::current_exe().expect("path of this test"));
-    inner.args(["--exact", name, "--nocapture", "--include-ignored", "--test-threads=1"]);
+    inner.args(["--exact", name, "--nocapture", "--test-threads=1"]);
     inner.env(INSIDE, "1").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut inner = inner.spawn().expect("unshare(1) starts");
     let pipe = inner.stdin.take();
