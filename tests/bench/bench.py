@@ -1,0 +1,410 @@
+"""The measurements behind tests/bench/run. Runs inside private namespaces.
+
+Every comparison is interleaved: each round measures every contestant once, in
+turns, so that a machine that slows down slows all of them. What counts is the
+ratio within a round; single figures are good to a third at best.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import random
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+OPTOUT = os.environ["OPTOUT"]
+DIR = "/run/bench"
+SERVER_CORE, CLIENT_CORE = "1", "0"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+# ---------------------------------------------------------------- the network
+
+def sh(command, **more):
+    return subprocess.run(command, shell=True, check=True, text=True, **more)
+
+
+def make_network():
+    """client 192.0.2.10 - router - internet 198.51.100.1, as in the lab."""
+    sh("mount -t tmpfs bench /run && mkdir -p /run/netns " + DIR)
+    for name in ("client", "router", "internet"):
+        sh(f"ip netns add {name} && ip -n {name} link set lo up")
+    sh("""ip link add eth0 netns client type veth peer name lan0 netns router
+        ip link add wan0 netns router type veth peer name eth0 netns internet
+        ip -n client addr add 192.0.2.10/24 dev eth0
+        ip -n client addr add 2001:db8:1::10/64 dev eth0 nodad
+        ip -n router addr add 192.0.2.1/24 dev lan0
+        ip -n router addr add 2001:db8:1::1/64 dev lan0 nodad
+        ip -n router addr add 198.51.100.2/24 dev wan0
+        ip -n router addr add 2001:db8:2::2/64 dev wan0 nodad
+        ip -n internet addr add 198.51.100.1/24 dev eth0
+        ip -n internet addr add 2001:db8:2::1/64 dev eth0 nodad
+        for at in client:eth0 router:lan0 router:wan0 internet:eth0; do
+            ip -n ${at%:*} link set ${at#*:} up
+        done
+        ip -n client route add default via 192.0.2.1
+        ip -n client route add default via 2001:db8:1::1
+        ip -n router route add default via 198.51.100.1
+        ip -n router route add default via 2001:db8:2::1
+        ip -n internet route add 192.0.2.0/24 via 198.51.100.2
+        ip -n internet route add 2001:db8:1::/64 via 2001:db8:2::2
+        ip netns exec router sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward
+            echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'""")
+
+
+def start(node, command, core=None, **more):
+    pinned = ["taskset", "-c", core] if core else []
+    log = open(f"{DIR}/{os.path.basename(command[0])}.log", "ab")
+    return subprocess.Popen(["ip", "netns", "exec", node, *pinned, *command], stdin=subprocess.DEVNULL,
+                            stdout=log, stderr=log, **more)
+
+
+def stop(process, how=signal.SIGTERM):
+    process.send_signal(how)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def start_optout(config="", core=None):
+    """Starts optout on the router and waits until it says that it is ready."""
+    with open(f"{DIR}/optout.toml", "w") as file:
+        file.write(f"""upstreams = ["198.51.100.1"]
+state_dir = "{DIR}/state"
+run_dir = "{DIR}/run"
+control_socket = "{DIR}/run/control.sock"
+{config}""")
+    os.makedirs(f"{DIR}/state", exist_ok=True)
+    os.makedirs(f"{DIR}/run", exist_ok=True)
+    path = f"{DIR}/notify"
+    if os.path.exists(path):
+        os.unlink(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+        ready.bind(path)
+        ready.settimeout(20)
+        process = start("router", [OPTOUT, "run", "--config", f"{DIR}/optout.toml"], core,
+                        env={**os.environ, "NOTIFY_SOCKET": path})
+        try:
+            while b"READY=1" not in ready.recv(4096):
+                pass
+        except TimeoutError:
+            process.kill()
+            sys.exit("optout did not become ready:\n" + open(f"{DIR}/optout.log").read())
+    return process
+
+
+# ---------------------------------------------------------------- what a process costs
+
+def cpu_seconds(pid):
+    """Processor time of all threads, in seconds."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat") as file:
+            total += int(file.read().split()[0])
+    return total / 1e9
+
+
+def switches(pid):
+    """Times that a thread went to sleep by itself: each is one wake-up."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status") as file:
+            total += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", file.read(), re.M)[1])
+    return total
+
+
+def memory_kib(pid, key="VmRSS"):
+    with open(f"/proc/{pid}/status") as file:
+        return int(re.search(rf"^{key}:\s*(\d+)", file.read(), re.M)[1])
+
+
+def device_packets(node, device):
+    with_device = sh(f"ip netns exec {node} cat /proc/net/dev", capture_output=True).stdout
+    fields = re.search(rf"^\s*{device}:(.*)", with_device, re.M)[1].split()
+    return int(fields[1]) + int(fields[9])
+
+
+# ---------------------------------------------------------------- idle
+
+def idle(args):
+    optout = start_optout()
+    time.sleep(5)  # what a start leaves behind is written by then
+    before = switches(optout.pid), cpu_seconds(optout.pid)
+    time.sleep(args.seconds or 60)
+    seconds = args.seconds or 60
+    result = {
+        "rss_kib": memory_kib(optout.pid),
+        "peak_kib": memory_kib(optout.pid, "VmHWM"),
+        "threads": len(os.listdir(f"/proc/{optout.pid}/task")),
+        "wakeups_per_s": round((switches(optout.pid) - before[0]) / seconds, 3),
+        "cpu_ms_per_min": round((cpu_seconds(optout.pid) - before[1]) * 60000 / seconds, 3),
+        "seconds": seconds,
+    }
+    stop(optout)
+    table(["", "measured", "aim"], [
+        ["memory (RSS)", f"{result['rss_kib'] / 1024:.1f} MiB", "≤ 12 MiB"],
+        ["highest memory", f"{result['peak_kib'] / 1024:.1f} MiB", ""],
+        ["wake-ups", f"{result['wakeups_per_s']} /s", "≤ 0.2 /s"],
+        ["processor", f"{result['cpu_ms_per_min']} ms/min", ""],
+        ["threads", result["threads"], ""],
+    ])
+    return result
+
+
+# ---------------------------------------------------------------- dns
+
+def dns(args):
+    names = [f"n{n}.blocked{n % 97}.example" for n in range(NAMES)]
+    write_dns_configs(names)
+    contestants = {"optout": dns_optout, "unbound": dns_unbound, "dnsmasq": dns_dnsmasq}
+    runs = {name: [] for name in contestants}
+    for round_ in range(args.rounds or 5):
+        order = list(contestants)
+        for name in order[round_ % 3:] + order[:round_ % 3]:
+            runs[name].append(contestants[name](args.seconds or 3))
+            say(f"round {round_ + 1}: {name}: {runs[name][-1]['qps']:.0f}/s")
+    result = {name: {key: statistics.median(run[key] for run in rows) for key in rows[0]}
+              for name, rows in runs.items()}
+    result["ratios"] = {}
+    for peer, aim in (("dnsmasq", 2.0), ("unbound", 1.2)):
+        pairs = list(zip(runs["optout"], runs[peer]))
+        result["ratios"][f"qps_to_{peer}"] = {
+            "median": round(statistics.median(a["qps"] / b["qps"] for a, b in pairs), 2),
+            "least": round(min(a["qps"] / b["qps"] for a, b in pairs), 2),
+            "most": round(max(a["qps"] / b["qps"] for a, b in pairs), 2), "aim": aim}
+        result["ratios"][f"cpu_to_{peer}"] = {
+            "median": round(statistics.median(a["us_per_query"] / b["us_per_query"]
+                                              for a, b in pairs), 2)}
+    rows = []
+    for name in contestants:
+        r = result[name]
+        ratio = result["ratios"].get(f"qps_to_{name}")
+        rows.append([name, f"{r['qps']:.0f}", f"{r['us_per_query']:.2f}", f"{r['latency_us']:.0f}",
+                     f"{r['lost']:.0f}", f"{r['rss_kib'] / 1024:.1f}",
+                     f"{ratio['median']} ({ratio['least']} to {ratio['most']})" if ratio else "",
+                     f"≥ {ratio['aim']}" if ratio else ""])
+    table(["server", "queries/s", "CPU µs/query", "latency µs", "lost", "MiB", "optout ÷ it", "aim"],
+          rows)
+    return result
+
+
+def write_dns_configs(names):
+    random.seed(1)
+    with open(f"{DIR}/queries", "w") as file:
+        file.writelines(f"{random.choice(names)} A\n" for _ in range(200_000))
+    with open(f"{DIR}/hosts", "w") as file:
+        file.writelines(f"0.0.0.0 {name}\n" for name in names)
+    with open(f"{DIR}/dnsmasq.conf", "w") as file:
+        file.write("no-resolv\nno-hosts\nbind-interfaces\nlisten-address=192.0.2.1\nuser=root\n"
+                   "pid-file\nlocal-ttl=10\n")
+        file.writelines(f"address=/{name}/198.18.1.1\n" for name in names)
+    with open(f"{DIR}/unbound.conf", "w") as file:
+        file.write(f"""server:
+    do-daemonize: no
+    username: ""
+    chroot: ""
+    directory: "{DIR}"
+    pidfile: ""
+    use-syslog: no
+    interface: 192.0.2.1
+    access-control: 0.0.0.0/0 allow
+    num-threads: 1
+    module-config: "iterator"
+    so-rcvbuf: 1m
+""")
+        for name in names:
+            file.write(f'    local-zone: "{name}." redirect\n'
+                       f'    local-data: "{name}. 10 A 198.18.1.1"\n')
+
+
+def dns_optout(seconds):
+    config = f'[[lists]]\npath = "{DIR}/hosts"\nformat = "hosts"\n'
+    # A resolver beyond the router: the question is taken on its way, into the TUN.
+    return load(start_optout(config, SERVER_CORE), "203.0.113.88", seconds)
+
+
+def dns_unbound(seconds):
+    return load(start("router", ["unbound", "-d", "-c", f"{DIR}/unbound.conf"], SERVER_CORE),
+                "192.0.2.1", seconds)
+
+
+def dns_dnsmasq(seconds):
+    return load(start("router", ["dnsmasq", "-k", "-C", f"{DIR}/dnsmasq.conf"], SERVER_CORE),
+                "192.0.2.1", seconds)
+
+
+def load(process, server, seconds):
+    """One run of dnsperf from the client, after a short one that warms up."""
+    def dnsperf(seconds):
+        command = ["ip", "netns", "exec", "client", "taskset", "-c", CLIENT_CORE, "dnsperf", "-s",
+                   server, "-d", f"{DIR}/queries", "-c", "4", "-q", "100", "-l", str(seconds),
+                   "-t", "2"]
+        return subprocess.run(command, check=True, text=True, capture_output=True).stdout
+    wait_for_answer(process, server)
+    dnsperf(1)
+    before = cpu_seconds(process.pid)
+    said = dnsperf(seconds)
+    used = cpu_seconds(process.pid) - before
+    rss = memory_kib(process.pid)
+    stop(process)
+    number = lambda pattern: float(re.search(pattern, said)[1])
+    completed = number(r"Queries completed:\s+(\d+)")
+    if "NOERROR" not in said:
+        sys.exit(f"{server} did not answer with addresses:\n{said}")
+    return {"qps": number(r"Queries per second:\s+([\d.]+)"), "us_per_query": used * 1e6 / completed,
+            "latency_us": number(r"Average Latency \(s\):\s+([\d.]+)") * 1e6,
+            "lost": number(r"Queries lost:\s+(\d+)"), "rss_kib": rss}
+
+
+def wait_for_answer(process, server):
+    probe = (f"import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(.1)\n"
+             f"s.connect(('{server}', 53)); "
+             f"s.send(bytes.fromhex('000101000001000000000000026e3008626c6f636b656430076578616d706c650000010001'))\n"
+             f"s.recv(512)")
+    for _ in range(200):
+        if process.poll() is not None:
+            break
+        asked = subprocess.run(["ip", "netns", "exec", "client", sys.executable, "-c", probe],
+                               capture_output=True)
+        if asked.returncode == 0:
+            return
+        time.sleep(0.05)
+    sys.exit(f"no server answers at {server}:\n" + sh(f"tail -n 5 {DIR}/*.log", capture_output=True).stdout)
+
+
+# ---------------------------------------------------------------- forward
+
+def forward(args):
+    start("internet", ["iperf3", "-s"])
+    start("internet", [sys.executable, "-c", ACCEPT])
+    time.sleep(0.5)
+    kinds = [("1 stream up", ["-P", "1"]), ("4 streams up", ["-P", "4"]),
+             ("1 stream down", ["-P", "1", "-R"]), ("4 streams down", ["-P", "4", "-R"])]
+    runs = {(kind, on): [] for kind, _ in kinds for on in (False, True)}
+    connects = {False: [], True: []}
+    visits = 0
+    for round_ in range(args.rounds or 5):
+        for kind, flags in [*kinds, ("connect", None)]:
+            # The two are neighbours in time, and take turns at being first.
+            for on in ((False, True), (True, False))[round_ % 2]:
+                optout = start_optout() if on else None
+                before = device_packets("router", "optout0") if on else 0
+                if flags:
+                    runs[kind, on].append(iperf(flags, args.seconds or 3))
+                else:
+                    connects[on].append(connect_us())
+                if on:
+                    visits += device_packets("router", "optout0") - before
+                    stop(optout)
+        say(f"round {round_ + 1} of {args.rounds or 5}")
+    result, rows = {"tun_packets": visits}, []
+    for kind, _ in kinds:
+        without, with_ = runs[kind, False], runs[kind, True]
+        result[kind] = compare(with_, without)
+        rows.append([kind, f"{statistics.median(without):.2f} Gbit/s",
+                     f"{statistics.median(with_):.2f} Gbit/s", ratio_text(result[kind]), "≥ 0.98"])
+    # A shorter connect is better: the ratio is turned round, so that more is better here too.
+    result["connect"] = compare(connects[False], connects[True])
+    rows.append(["connect, median", f"{statistics.median(connects[False]):.0f} µs",
+                 f"{statistics.median(connects[True]):.0f} µs", ratio_text(result["connect"]), "≥ 0.98"])
+    rows.append(["packets in the TUN", "", visits, "", "0"])
+    table(["", "without", "with optout", "with ÷ without", "aim"], rows)
+    return result
+
+
+def compare(ours, theirs):
+    ratios = [a / b for a, b in zip(ours, theirs)]
+    return {"with": statistics.median(ours), "without": statistics.median(theirs),
+            "ratio": round(statistics.median(ratios), 3), "least": round(min(ratios), 3),
+            "most": round(max(ratios), 3)}
+
+
+def ratio_text(row):
+    return f"{row['ratio']} ({row['least']} to {row['most']})"
+
+
+def iperf(flags, seconds):
+    command = ["ip", "netns", "exec", "client", "iperf3", "-c", "198.51.100.1", "-t", str(seconds),
+               "-J", *flags]
+    said = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return said["end"]["sum_received"]["bits_per_second"] / 1e9
+
+
+def connect_us():
+    command = ["ip", "netns", "exec", "client", sys.executable, "-c", CONNECT]
+    return float(subprocess.run(command, check=True, text=True, capture_output=True).stdout)
+
+
+ACCEPT = """
+import socket
+s = socket.create_server(('198.51.100.1', 9), backlog=1024)
+while True:
+    s.accept()[0].close()
+"""
+
+CONNECT = """
+import socket, statistics, time
+took = []
+for _ in range(2000):
+    s = socket.socket()
+    begun = time.perf_counter()
+    s.connect(('198.51.100.1', 9))
+    took.append(time.perf_counter() - begun)
+    s.close()
+print(statistics.median(took) * 1e6)
+"""
+
+
+# ---------------------------------------------------------------- saying it
+
+def say(text):
+    print(text, file=sys.stderr)
+
+
+def table(head, rows):
+    rows = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(head))]
+    out = sys.stderr if ARGS.json else sys.stdout
+    for n, row in enumerate(rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip(), file=out)
+        if n == 0:
+            print("  ".join("-" * width for width in widths), file=out)
+
+
+def machine():
+    with open("/proc/cpuinfo") as file:
+        model = re.search(r"^(?:model name|Model)\s*:\s*(.*)", file.read(), re.M)
+    return {"processor": model[1] if model else os.uname().machine, "cores": os.cpu_count(),
+            "kernel": os.uname().release, "load": os.getloadavg()[0]}
+
+
+NAMES = 10_000  # names in the list that all three servers load
+
+parser = argparse.ArgumentParser(prog="tests/bench/run")
+parser.add_argument("name", choices=["idle", "dns", "forward"])
+parser.add_argument("--json", action="store_true")
+parser.add_argument("--rounds", type=int)
+parser.add_argument("--seconds", type=int)
+ARGS = parser.parse_args()
+
+
+def main():
+    make_network()
+    about = {"bench": ARGS.name, "date": datetime.date.today().isoformat(), **machine()}
+    measured = {"idle": idle, "dns": dns, "forward": forward}[ARGS.name](ARGS)
+    if ARGS.json:
+        print(json.dumps({**about, **measured}))
+    else:
+        print(f"\n{about['date']}, {about['processor']}, {about['cores']} cores, Linux "
+              f"{about['kernel']}, load {about['load']:.1f} at the start")
+
+
+main()

@@ -1,0 +1,17 @@
+//! The whole program in the lab, as a person would use it. One lab serves many
+//! asserts: starting one is cheap, starting one for each line is not.
+
+#[path = "../lab/mod.rs"]
+mod lab;
+
+mod devices;
+mod faults;
+mod hostile;
+mod kills;
+mod lab_itself;
+mod lifecycle;
+mod programs;
+mod router_address;
+mod switches;
+mod upstream_answers;
+mod ways;
