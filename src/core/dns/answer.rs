@@ -89,8 +89,9 @@ pub(super) fn read(message: &[u8], expected: &Expected) -> Read {
         return Read::NotOurs;
     }
     let code = header.response_code;
-    if header.counts.queries == 0 && expected.edns && is_ignorant(code) {
-        return Read::WithoutEdns; // RFC 6891 §7: a bare header
+    let is_bare = header.counts.queries == 0 || message.len() == HEADER;
+    if is_bare && expected.edns && is_ignorant(code) {
+        return Read::WithoutEdns; // a server that did not even read on
     }
     match compare(&mut r, header.counts.queries, expected) {
         Same::No => return Read::NotOurs,
@@ -137,7 +138,11 @@ fn compare(r: &mut Reader<'_>, questions: u16, expected: &Expected) -> Same {
             if theirs[..name_len].eq_ignore_ascii_case(&ours[..name_len])
                 && theirs[name_len..] == ours[name_len..] =>
         {
-            if expected.exact_case { Same::ButForCase } else { Same::Yes }
+            if expected.exact_case {
+                Same::ButForCase
+            } else {
+                Same::Yes
+            }
         }
         _ => Same::No,
     }
@@ -234,6 +239,28 @@ fn find_extended_error(options: &[u8]) -> Option<ExtendedError> {
 }
 
 impl Answer {
+    /// One with no records, only with what is judged.
+    #[cfg(test)]
+    pub(super) fn of(
+        aliases: Vec<HostName>,
+        targets: Vec<HostName>,
+        addresses: Vec<IpAddr>,
+    ) -> Self {
+        Self {
+            code: ResponseCode::NoError,
+            authentic: false,
+            authoritative: false,
+            recursion_available: true,
+            answers: Vec::new(),
+            authorities: Vec::new(),
+            additionals: Vec::new(),
+            aliases,
+            targets,
+            addresses,
+            why: None,
+        }
+    }
+
     /// Takes the records that answer: from the name that was asked for, by
     /// CNAMEs, to those of the type that was asked for. Returns the last name.
     fn take_chain(
@@ -294,7 +321,9 @@ impl Answer {
                 RData::CNAME(target) => self.aliases.push(host(&target.0)),
                 RData::A(address) => self.addresses.push(address.0.into()),
                 RData::AAAA(address) => self.addresses.push(address.0.into()),
-                RData::SVCB(service) => note_service(service, &mut self.targets, &mut self.addresses),
+                RData::SVCB(service) => {
+                    note_service(service, &mut self.targets, &mut self.addresses)
+                }
                 RData::HTTPS(service) => {
                     note_service(&service.0, &mut self.targets, &mut self.addresses);
                 }
@@ -361,8 +390,12 @@ fn note_service(service: &SVCB, targets: &mut Vec<HostName>, addresses: &mut Vec
     }
     for (_, value) in &service.svc_params {
         match value {
-            SvcParamValue::Ipv4Hint(hint) => addresses.extend(hint.0.iter().map(|a| IpAddr::V4(a.0))),
-            SvcParamValue::Ipv6Hint(hint) => addresses.extend(hint.0.iter().map(|a| IpAddr::V6(a.0))),
+            SvcParamValue::Ipv4Hint(hint) => {
+                addresses.extend(hint.0.iter().map(|a| IpAddr::V4(a.0)))
+            }
+            SvcParamValue::Ipv6Hint(hint) => {
+                addresses.extend(hint.0.iter().map(|a| IpAddr::V6(a.0)))
+            }
             _ => {}
         }
     }

@@ -25,12 +25,8 @@ pub(super) struct Texts([Arc<RuleText>; NAMES.len()]);
 impl Texts {
     pub(super) fn new() -> Self {
         let list: Arc<str> = LIST.into();
-        let text = |name: &str| RuleText {
-            list: list.clone(),
-            line: 0,
-            text: name.into(),
-            vendor: None,
-        };
+        let text =
+            |name: &str| RuleText { list: list.clone(), line: 0, text: name.into(), vendor: None };
         Self(NAMES.map(|name| Arc::new(text(name))))
     }
 
@@ -49,7 +45,7 @@ impl Texts {
 const NAMES: [&str; 5] = [
     "use-application-dns.net", // support.mozilla.org/kb/canary-domain-use-application-dnsnet
     "_dns.resolver.arpa",      // RFC 9462 §4
-    "mask.icloud.com",         // developer.apple.com/support/prepare-your-network-for-icloud-private-relay
+    "mask.icloud.com", // developer.apple.com/support/prepare-your-network-for-icloud-private-relay
     "mask-h2.icloud.com",
     "mask-canary.icloud.com",
 ];

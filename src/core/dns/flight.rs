@@ -254,7 +254,13 @@ impl Flights {
         }
     }
 
-    fn send(&mut self, id: u64, upstream: SocketAddr, transport: Transport, out: &mut VecDeque<Out>) {
+    fn send(
+        &mut self,
+        id: u64,
+        upstream: SocketAddr,
+        transport: Transport,
+        out: &mut VecDeque<Out>,
+    ) {
         let Some(flight) = self.flights.get_mut(&id) else { return };
         if flight.tries.len() >= MAX_TRIES {
             return;
@@ -557,12 +563,7 @@ impl Flight {
 }
 
 /// Makes the message for an upstream, and what its answer must be like.
-fn compose(
-    key: &Key,
-    random: &mut Random,
-    edns: bool,
-    mixed: bool,
-) -> Option<(Vec<u8>, Expected)> {
+fn compose(key: &Key, random: &mut Random, edns: bool, mixed: bool) -> Option<(Vec<u8>, Expected)> {
     let mut name = key.name.to_vec();
     if mixed {
         random.mix_case(&mut name);

@@ -184,10 +184,7 @@ impl Ranges {
     pub(super) fn new(v4: (Ipv4Addr, u8), v6: (Ipv6Addr, u8)) -> Self {
         let mask4 = u32::MAX.checked_shr(v4.1.into()).unwrap_or(0);
         let mask6 = u128::MAX.checked_shr(v6.1.into()).unwrap_or(0);
-        Self {
-            v4: (v4.0.to_bits() & !mask4, mask4),
-            v6: (v6.0.to_bits() & !mask6, mask6),
-        }
+        Self { v4: (v4.0.to_bits() & !mask4, mask4), v6: (v6.0.to_bits() & !mask6, mask6) }
     }
 
     /// How many names have room in both ranges. The last address of the v4
