@@ -89,8 +89,9 @@ pub(super) fn read(message: &[u8], expected: &Expected) -> Read {
         return Read::NotOurs;
     }
     let code = header.response_code;
-    if header.counts.queries == 0 && expected.edns && is_ignorant(code) {
-        return Read::WithoutEdns; // RFC 6891 §7: a bare header
+    let is_bare = header.counts.queries == 0 || message.len() == HEADER;
+    if is_bare && expected.edns && is_ignorant(code) {
+        return Read::WithoutEdns; // a server that did not even read on
     }
     match compare(&mut r, header.counts.queries, expected) {
         Same::No => return Read::NotOurs,
@@ -238,6 +239,28 @@ fn find_extended_error(options: &[u8]) -> Option<ExtendedError> {
 }
 
 impl Answer {
+    /// One with no records, only with what is judged.
+    #[cfg(test)]
+    pub(super) fn of(
+        aliases: Vec<HostName>,
+        targets: Vec<HostName>,
+        addresses: Vec<IpAddr>,
+    ) -> Self {
+        Self {
+            code: ResponseCode::NoError,
+            authentic: false,
+            authoritative: false,
+            recursion_available: true,
+            answers: Vec::new(),
+            authorities: Vec::new(),
+            additionals: Vec::new(),
+            aliases,
+            targets,
+            addresses,
+            why: None,
+        }
+    }
+
     /// Takes the records that answer: from the name that was asked for, by
     /// CNAMEs, to those of the type that was asked for. Returns the last name.
     fn take_chain(

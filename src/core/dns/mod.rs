@@ -446,7 +446,7 @@ impl Dns {
         let question = waiting.question();
         let client = &waiting.asker.client;
         self.read_host(question.name);
-        let evidence = match cloaking::rule(policy, now, &self.host, answer, client) {
+        let evidence = match cloaking::rule(&(policy, now, client), &self.host, answer) {
             Ruling::Block(rule, via) => {
                 let because = (rule, Some(&via));
                 return self.block(now, policy, &question, client.clone(), because, message);

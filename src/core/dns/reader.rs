@@ -128,18 +128,32 @@ mod tests {
 
     #[test]
     fn a_ladder_of_pointers_ends() {
-        let mut message = vec![0_u8; 12];
-        for rung in 1..100_u16 {
-            let below = 12 + (rung - 1) * 2 - if rung == 1 { 1 } else { 0 };
-            message.extend((0xc000 | below).to_be_bytes());
-        }
-        let skip = |at: usize| {
-            let mut reader = Reader::new(&message);
-            reader.take(at)?;
-            reader.skip_name()
+        let rungs =
+            (0..100_u16).map(|rung| 0xc000 | (rung.saturating_sub(1) * 2 + u16::from(rung > 0)));
+        let message: Vec<u8> = [0].into_iter().chain(rungs.flat_map(u16::to_be_bytes)).collect();
+        let skip = |rung: usize| {
+            let mut r = Reader::new(&message);
+            r.take(1 + rung * 2)?;
+            r.skip_name()
         };
-        assert_eq!(skip(12 + 2 * 10), Some(()));
-        assert_eq!(skip(12 + 2 * 90), None);
+        assert_eq!(skip(MAX_HOPS - 1), Some(()));
+        assert_eq!(skip(MAX_HOPS), None);
+    }
+
+    #[test]
+    fn a_pointer_points_backwards() {
+        for (message, at, sound) in [
+            (&b"\x00\xc0\x00"[..], 1, true),
+            (b"\x00\xc0\x01", 1, false),     // to itself
+            (b"\x00\xc0\x03\x00", 1, false), // ahead
+            (b"\x00\xc0", 1, false),         // cut
+            (b"\x01a\xc0\x00", 0, false),    // into the name that it ends
+            (b"\x40a\x00", 0, false),        // reserved
+        ] {
+            let mut r = Reader::new(message);
+            r.take(at);
+            assert_eq!(r.skip_name().is_some(), sound, "{message:?}");
+        }
     }
 
     #[test]
