@@ -45,6 +45,15 @@ pub fn has_net_admin() -> bool {
     effective_capabilities().is_ok_and(|set| set & (1 << CAP_NET_ADMIN) != 0)
 }
 
+/// Has us told to stop when the process that started us ends.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn die_with_parent() -> io::Result<()> {
+    Ok(prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?)
+}
+
 /// Gives up what we never need, for good: programs with more privileges than
 /// ours, and core dumps, which would hold the names that people asked for.
 /// Lets us open as many files as the administrator allows.

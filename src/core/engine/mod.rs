@@ -275,7 +275,12 @@ impl Engine {
             Handled::Pending => {
                 self.paths.insert(id, path);
             }
-            Handled::Dropped => {}
+            // A stream wants to know that there is no reply, so that it need not wait.
+            Handled::Dropped => {
+                if let Path::Stream { stream, .. } = path {
+                    self.streams.answer(now, stream, &[]);
+                }
+            }
         }
         self.reply = reply;
     }

@@ -66,7 +66,7 @@ impl DaemonError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) => 2,
-            Self::Lock(error) if error.is_other_instance() => 3,
+            Self::Lock(LockError::Held { .. }) => 3,
             _ => 1,
         }
     }

@@ -244,7 +244,7 @@ impl Daemon {
             Some(question) = self.local.recv() => Woken::Local(question),
             Some(asked) = self.asked.recv() => Woken::Asked(asked),
             _ = self.network.monitor.changed() => Woken::Routes,
-            () = self.network.resolvers.changed() => Woken::Resolvers,
+            _ = self.network.resolvers.changed() => Woken::Resolvers,
             () = self.notify.watchdog() => Woken::Served,
             () = sleep(timer) => Woken::Timer,
         }
@@ -269,7 +269,10 @@ impl Daemon {
                     let neighbours = &mut self.neighbours;
                     self.journal.record(clock::wall_millis(), &event, || {
                         let mut line = journal::client_line(&event.client);
-                        neighbours.name(&mut line);
+                        if let Some(address) = line.address {
+                            let known = neighbours.lookup(address, std::time::Instant::now());
+                            (line.mac, line.name) = (known.mac, known.name);
+                        }
                         line
                     });
                 }
@@ -334,7 +337,7 @@ impl Daemon {
             self.journal.flush();
         }
         if self.state.get().paused_until.is_some_and(|until| until <= clock::wall_seconds()) {
-            self.resume();
+            let _ = self.resume(); // a problem is in the status
         }
         if self
             .state

@@ -9,7 +9,7 @@ use crate::config::{Config, FailPolicy, Prefix};
 use crate::core::engine::Input;
 use crate::shell::clock;
 use crate::shell::link_local::{Listener, Question};
-use crate::shell::resolvers::{Resolver, Resolvers};
+use crate::shell::resolvers::{Places, Resolver, Watcher};
 use crate::shell::route::monitor::Monitor;
 use crate::shell::route::{self, Fail, Plan, Routes, self_test};
 use crate::shell::tun::Tun;
@@ -24,7 +24,7 @@ pub(super) struct Network {
     /// Says when links, addresses, routes or rules changed.
     pub(super) monitor: Monitor,
     /// The system's resolvers.
-    pub(super) resolvers: Resolvers,
+    pub(super) resolvers: Watcher,
     /// Where clients' questions to our own address are led.
     pub(super) resolver_v6: Ipv6Addr,
     /// From the configuration; they go before the system's.
@@ -34,6 +34,14 @@ pub(super) struct Network {
     pub(super) unsent: u64,
     /// Why clients on the local link are not covered.
     listener_problem: Option<String>,
+}
+
+/// An upstream, and where it is known from.
+pub(super) struct Known {
+    /// Its address.
+    pub(super) address: SocketAddr,
+    /// A file, or `config`.
+    pub(super) source: String,
 }
 
 impl Network {
@@ -52,7 +60,8 @@ impl Network {
         let tun = Tun::open(&config.device)?;
         let monitor = Monitor::open().map_err(DaemonError::system("watch the network"))?;
         let routes = Routes::set_up(plan.clone(), &tun)?;
-        let resolvers = Resolvers::open().map_err(DaemonError::system("watch resolv.conf"))?;
+        let resolvers =
+            Watcher::open(Places::default()).map_err(DaemonError::system("watch resolv.conf"))?;
         if let Some(listener) = listener {
             tokio::spawn(listener.run(questions));
         }
@@ -73,11 +82,16 @@ impl Network {
     }
 
     /// Who is asked, best first, and where that is known from.
-    pub(super) fn upstreams(&self) -> Vec<Resolver> {
+    pub(super) fn upstreams(&self) -> Vec<Known> {
         if self.configured.is_empty() {
-            return self.resolvers.current().to_vec();
+            let system = &self.resolvers.found().resolvers;
+            let known = |found: &Resolver| Known {
+                address: found.address,
+                source: found.source.display().to_string(),
+            };
+            return system.iter().map(known).collect();
         }
-        let named = |&address: &SocketAddr| Resolver { address, source: "config".into() };
+        let named = |&address: &SocketAddr| Known { address, source: "config".into() };
         self.configured.iter().map(named).collect()
     }
 
@@ -90,12 +104,8 @@ impl Network {
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = self.routes.problems();
         problems.extend(self.listener_problem.clone());
-        if self.upstreams().is_empty() {
-            problems.push(
-                "no resolver is known to this system: put one into /etc/resolv.conf, or \
-                 upstreams = [\"…\"] into the configuration"
-                    .into(),
-            );
+        if self.configured.is_empty() {
+            problems.extend(self.resolvers.found().problem.clone());
         }
         problems
     }

@@ -5,10 +5,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{Daemon, config_file, journal_settings, rulebook};
-use crate::core::catalog;
+use crate::core::catalog::{self, Action};
 use crate::core::engine::Input;
 use crate::core::policy::Policy;
-use crate::core::rules::Action;
 use crate::core::verdict::Mode;
 use crate::request::{LogQuery, Request, Response, UserRule, VendorLine};
 use crate::shell::clock;
@@ -314,9 +313,10 @@ pub(crate) fn vendor_lines(
 }
 
 fn collects(policy: &Policy, host: &str) -> Option<String> {
+    let host = host.parse().ok()?;
     policy.vendors().find_map(|vendor| {
         let pack = catalog::pack(&vendor.key)?;
-        pack.entry_for(host).map(|entry| entry.about.collects.clone())
+        pack.entry_for(&host).map(|entry| entry.about.collects.clone())
     })
 }
 

@@ -82,8 +82,12 @@ pub(super) fn user_rule(
         Some(until) => now + Duration::from_secs(until.saturating_sub(wall).unsigned_abs()),
     };
     let allow = rule.action == request::Action::Allow;
+    let client = rule.client.as_deref().map(str::parse).transpose();
+    let client = client.map_err(|_| {
+        format!("{:?} is not a client's address; `optout log` shows them", rule.client)
+    })?;
     UserRule::new(allow, &rule.subject, rule.exact)
-        .and_then(|made| made.only_for(rule.app.as_deref(), rule.client.as_deref()))
+        .and_then(|made| made.only_for(rule.app.as_deref(), client))
         .map(|made| Some(made.until(until)))
         .map_err(|error| error.to_string())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Daemon;
+use super::network::Known;
 use crate::core::policy::BlockAnswer;
 use crate::core::rules::{Kind, List};
 use crate::core::verdict::Mode;
@@ -68,7 +69,7 @@ impl Daemon {
         let answering = |address| {
             health.iter().find(|(known, _)| *known == address).is_none_or(|&(_, answers)| answers)
         };
-        let line = |known: crate::shell::resolvers::Resolver| UpstreamLine {
+        let line = |known: Known| UpstreamLine {
             address: known.address.to_string(),
             answering: answering(known.address),
             source: known.source,
@@ -79,10 +80,10 @@ impl Daemon {
     fn list_lines(&self) -> Vec<ListLine> {
         let changed = self.rulebook.changed().iter().copied().chain(std::iter::repeat(None));
         let line = |((list, mode), changed): ((&List, Mode), Option<i64>)| ListLine {
-            name: list.name().to_string(),
+            name: list.name.to_string(),
             format: format(list).into(),
             rules: list.rules().into(),
-            ignored: list.ignored().into(),
+            ignored: list.ignored.into(),
             changed,
             mode,
         };
@@ -128,7 +129,7 @@ fn block_answer(answer: BlockAnswer) -> &'static str {
 }
 
 fn format(list: &List) -> &'static str {
-    match list.kind() {
+    match &list.kind {
         Kind::File(crate::core::list::Format::Hosts) => "hosts",
         Kind::File(crate::core::list::Format::Domains) => "domains",
         _ => "pack",
