@@ -552,4 +552,28 @@ mod tests {
         let want = Response::Version { daemon: "9.9.9".into(), speaks: 7 };
         assert_eq!(serde_json::from_str::<Response>(json).unwrap(), want);
     }
+
+    /// The lines of the examples of one kind in `docs/control.md`.
+    fn examples(kind: &str) -> Vec<serde_json::Value> {
+        let text = include_str!("../docs/control.md");
+        let blocks = text.split("```").skip(1).step_by(2);
+        let lines = blocks.filter_map(|block| block.strip_prefix(kind)).flat_map(str::lines);
+        let lines = lines.filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+
+    #[test]
+    fn what_is_written_down_is_what_is_spoken() {
+        let (requests, responses) = (examples("request"), examples("response"));
+        assert_eq!((requests.len(), responses.len()), (15, 11));
+        // Both ways: no field is missing from the examples, and none too many.
+        for example in requests {
+            let request: Request = serde_json::from_value(example.clone()).expect("a request");
+            assert_eq!(serde_json::to_value(request).unwrap(), example);
+        }
+        for example in responses {
+            let response: Response = serde_json::from_value(example.clone()).expect("an answer");
+            assert_eq!(serde_json::to_value(response).unwrap(), example);
+        }
+    }
 }

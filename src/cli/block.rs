@@ -11,6 +11,7 @@ use crate::shell::control::client::Daemon;
 /// no list may block. The most specific of your own rules decides, allow before
 /// block at the same name. Without a name, your rules are listed.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Block {
     #[command(flatten)]

@@ -7,6 +7,7 @@ use crate::cli::wiring;
 
 /// Work on the configuration
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Config {
     #[command(subcommand)]
     action: Action,

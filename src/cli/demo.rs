@@ -6,6 +6,7 @@ use std::process::ExitCode;
 ///
 /// Touches nothing of this machine and needs no network. Takes under a minute.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Demo {
     /// Print one JSON object at the end and nothing else
     #[arg(long)]

@@ -15,6 +15,7 @@ use crate::shell::doctor::{self, Check, Reached, State};
 /// cannot be seen. Asks each upstream one question (for the root of the DNS).
 /// Exit code 1 if there is a problem.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Doctor {
     /// Print one JSON object (docs/control.md describes it)
     #[arg(long)]

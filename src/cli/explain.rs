@@ -18,6 +18,7 @@ use crate::shell::control::client::{ClientError, Daemon};
 /// Without a running daemon it judges by the built-in catalogue, the
 /// configuration and the list files, and says that it does.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Explain {
     /// A host name or an address

@@ -15,6 +15,7 @@ use crate::shell::control::client::Daemon;
 /// and port of a connection), host, program or client, and the rule that
 /// decided with the list and line it is written in. Filters are joined by and.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Log {

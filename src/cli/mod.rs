@@ -41,7 +41,7 @@ mod wiring;
 
 /// Makes an opt-out real: stops and records telemetry before it leaves the device
 #[derive(Debug, Parser)]
-#[command(name = "optout", version, after_help = EXIT_CODES, max_term_width = 96)]
+#[command(name = "optout", version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -81,7 +81,8 @@ struct Wrong(String);
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut out = BufWriter::new(io::stdout().lock());
+    // Not locked: a command may have threads that write.
+    let mut out = BufWriter::new(io::stdout());
     let done = cli.run(&mut out);
     let done = done.and_then(|code| out.flush().map(|()| code).context("cannot write"));
     match done {

@@ -10,6 +10,7 @@ use crate::shell::control::client::Daemon;
 /// is stopped and nothing recorded until `optout on`. For a while only, use
 /// `optout pause`.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Off {}
 
 impl Off {

@@ -8,6 +8,7 @@ use crate::shell::control::client::Daemon;
 ///
 /// Kept over restarts. Ends a pause.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct On {}
 
 impl On {

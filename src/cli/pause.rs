@@ -12,6 +12,7 @@ use crate::shell::control::client::Daemon;
 /// either. Programs may keep answers that they got before or during the pause
 /// for as long as those answers say.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Pause {
     /// How long: 30s, 15m, 1h30m; a plain number is minutes; at most 24h

@@ -13,6 +13,7 @@ use crate::shell::control::client::Daemon;
 /// there (`optout vendors NAME --opted-out DATE`); by host, with what is
 /// collected there; and by program or client.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Show {
     /// From when on: 1h, 7d, 2026-11-01

@@ -6,6 +6,7 @@ use crate::shell::control::client::Daemon;
 
 /// End a pause
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Resume {}
 
 impl Resume {

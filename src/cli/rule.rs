@@ -12,9 +12,11 @@ use crate::shell::control::client::Daemon;
 /// The arguments of both.
 #[derive(Debug, clap::Args)]
 pub(super) struct Rule {
-    /// A host name (and all below it), `*.` and a name (only what is below it),
-    /// an address or a prefix. Without it, your rules are listed
-    #[arg(value_parser = parse_subject)]
+    /// A host name, an address or a prefix; without it, your rules are listed
+    ///
+    /// A host name stands for itself and all below it; with `*.` before it only
+    /// for what is below it; with --exact only for itself.
+    #[arg(value_parser = parse_subject, verbatim_doc_comment)]
     name: Option<String>,
     /// Only for so long: 30s, 15m, 1h30m, 7d
     #[arg(long = "for", value_name = "DURATION", value_parser = time::parse_duration)]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 /// Without a configuration it protects this machine: the built-in catalogue,
 /// the system's own resolvers as upstreams. Stop it with Ctrl-C.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Run {
     /// The configuration file
     #[arg(long, value_name = "FILE")]

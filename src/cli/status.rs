@@ -14,6 +14,7 @@ use crate::shell::control::client::Daemon;
 /// lists are in use and how old they are, counters since the start, and
 /// problems with their remedies, if there are any.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Show {
     /// Print one JSON object (docs/control.md describes it)
     #[arg(long)]

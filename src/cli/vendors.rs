@@ -15,6 +15,7 @@ use crate::shell::control::client::Daemon;
 /// Note the day on which you opted out at the vendor, and `optout report`
 /// counts what its software tried since.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Vendors {
     /// The vendor's key, such as oneplus

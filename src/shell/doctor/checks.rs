@@ -271,8 +271,7 @@ fn tunnels(facts: &Facts) -> Vec<Check> {
     let others = facts.tunnels.iter().filter(|link| link.name != own);
     others
         .map(|link| {
-            let said =
-                format!("{} ({}) is up; optout sees questions before it", link.name, link.kind);
+            let said = format!("another tunnel is up: {} ({})", link.name, link.kind);
             ok("other tunnels", said)
         })
         .collect()
