@@ -1,5 +1,10 @@
 //! What a person may ask the daemon, and what it answers: the language of the
 //! control socket, one JSON object a line each way.
+//!
+//! `docs/control.md` describes the same for programs of others. What is written
+//! there stays: fields are added, never renamed, and whoever reads an answer
+//! skips fields that he does not know. A change that this cannot carry raises
+//! [`PROTOCOL`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +15,10 @@ use crate::core::event::Outcome;
 use crate::core::flow::Protocol;
 use crate::core::host::HostName;
 use crate::core::verdict::{Mode, RuleText, Via};
+
+/// The version of this language. A request may name the one it speaks as `v`;
+/// a daemon that speaks another answers [`Response::Version`].
+pub const PROTOCOL: u64 = 1;
 
 /// One request. The connection carries one, then its [`Response`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -120,6 +129,27 @@ pub enum Response {
     Vendors(Vec<VendorLine>),
     /// To [`Request::Report`].
     Report(Box<Report>),
+    /// To a request in another version of this language.
+    Version {
+        /// Version of the daemon.
+        daemon: String,
+        /// The [`PROTOCOL`] that it speaks.
+        speaks: u64,
+    },
+}
+
+impl Response {
+    /// The answer to a request in another version of this language.
+    #[must_use]
+    pub fn version() -> Self {
+        Self::Version { daemon: env!("CARGO_PKG_VERSION").into(), speaks: PROTOCOL }
+    }
+
+    /// Whether more answers to the same request may follow.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        matches!(self, Self::Log(_))
+    }
 }
 
 /// Which events to show.
@@ -160,6 +190,7 @@ pub struct LogLine {
     /// `A`, `AAAA`, `HTTPS`, … for a question; `None` for a connection.
     pub query: Option<String>,
     /// Protocol, port and address of a connection; `None` for a question.
+    #[serde(default, with = "connection")]
     pub connection: Option<(Protocol, u16, IpAddr)>,
     /// Who asked.
     pub client: ClientLine,
@@ -418,4 +449,107 @@ pub struct ReportClient {
     pub watched: u64,
     /// Let through.
     pub passed: u64,
+}
+
+/// A connection is an object with names in JSON, so that a reader need not count.
+mod connection {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Deserialize, IpAddr, Protocol, Serialize};
+
+    type Connection = Option<(Protocol, u16, IpAddr)>;
+
+    #[derive(Serialize, Deserialize)]
+    struct Named {
+        protocol: Protocol,
+        port: u16,
+        address: IpAddr,
+    }
+
+    pub(super) fn serialize<S: Serializer>(it: &Connection, to: S) -> Result<S::Ok, S::Error> {
+        it.map(|(protocol, port, address)| Named { protocol, port, address }).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Connection, D::Error> {
+        let named = Option::<Named>::deserialize(from)?;
+        Ok(named.map(|it| (it.protocol, it.port, it.address)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One row, one test: what a program writes, and what we read.
+    macro_rules! requests {
+        ($($name:ident: $json:literal => $want:expr;)*) => {
+            $(#[test] fn $name() {
+                let request: Request = serde_json::from_str($json).unwrap();
+                assert_eq!(request, $want);
+                let again = serde_json::to_string(&request).unwrap();
+                assert_eq!(serde_json::from_str::<Request>(&again).unwrap(), $want);
+            })*
+        };
+    }
+
+    requests! {
+        on_is_a_word: r#"{"do":"on"}"# => Request::On;
+        pause_has_seconds: r#"{"do":"pause","seconds":900}"# => Request::Pause { seconds: 900 };
+        log_has_defaults: r#"{"do":"log","last":5}"# =>
+            Request::Log(LogQuery { last: 5, ..LogQuery::default() });
+        a_rule_lies_flat: r#"{"do":"add_rule","action":"allow","subject":"a.example"}"# =>
+            Request::AddRule(rule("a.example"));
+        a_vendor_may_be_set_in_part: r#"{"do":"set_vendor","vendor":"acme","mode":"watch"}"# =>
+            Request::SetVendor { vendor: "acme".into(), mode: Some(Mode::Watch), opted_out: None };
+    }
+
+    fn rule(subject: &str) -> UserRule {
+        UserRule {
+            action: Action::Allow,
+            subject: subject.into(),
+            exact: false,
+            until: None,
+            app: None,
+            client: None,
+        }
+    }
+
+    #[test]
+    fn a_mistyped_field_is_refused_and_not_skipped() {
+        for json in [
+            r#"{"do":"pause","seconds":1,"minutes":2}"#,
+            r#"{"do":"log","lst":1}"#,
+            r#"{"do":"add_rule","action":"allow","subject":"a.example","untill":1}"#,
+            r#"{"do":"explode"}"#,
+        ] {
+            assert!(serde_json::from_str::<Request>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_an_object_with_names() {
+        let line = LogLine {
+            first_ms: 1,
+            last_ms: 2,
+            count: 1,
+            outcome: Outcome::Blocked,
+            host: None,
+            query: None,
+            connection: Some((Protocol::Tcp, 443, IpAddr::from([198, 18, 1, 0]))),
+            client: ClientLine::default(),
+            rule: None,
+            via: None,
+        };
+        let json = serde_json::to_value(&line).unwrap();
+        let want = r#"{"protocol":"tcp","port":443,"address":"198.18.1.0"}"#;
+        assert_eq!(json["connection"], serde_json::from_str::<serde_json::Value>(want).unwrap());
+        assert_eq!(serde_json::from_value::<LogLine>(json).unwrap(), line);
+    }
+
+    #[test]
+    fn an_answer_with_fields_of_a_later_version_is_read() {
+        let json = r#"{"version":{"daemon":"9.9.9","speaks":7,"colour":"blue"}}"#;
+        let want = Response::Version { daemon: "9.9.9".into(), speaks: 7 };
+        assert_eq!(serde_json::from_str::<Response>(json).unwrap(), want);
+    }
 }

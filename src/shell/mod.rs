@@ -1,1 +1,4 @@
 //! The impure part: does what core decided, decides nothing.
+
+pub mod control;
+pub mod doctor;

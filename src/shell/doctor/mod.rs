@@ -1,0 +1,1 @@
+//! What keeps optout from doing its job here.
