@@ -107,9 +107,9 @@ impl Command {
     fn ask(self, daemon: &mut dyn Daemon, page: &mut Page<'_>) -> anyhow::Result<ExitCode> {
         match self {
             // These speak for themselves and have exit codes of their own.
-            Self::Run(run) => return run.run(),
+            Self::Run(run) => return Ok(run.run()),
             #[cfg(feature = "demo")]
-            Self::Demo(demo) => return demo.run(),
+            Self::Demo(demo) => demo.run(),
             Self::Doctor(doctor) => return doctor.run(daemon, page),
             Self::On(on::On {}) => on::On::run(daemon, page),
             Self::Off(off::Off {}) => off::Off::run(daemon, page),

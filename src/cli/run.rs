@@ -1,12 +1,19 @@
-//! `optout run`: a stub that holds the place; the daemon comes with its room.
+//! `optout run`: the daemon, in the foreground.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use crate::cli::escape;
+use crate::shell::daemon::{self, Options};
 
 /// Run the daemon, in the foreground
 ///
 /// Without a configuration it protects this machine: the built-in catalogue,
 /// the system's own resolvers as upstreams. Stop it with Ctrl-C.
+///
+/// Exit codes: 0 stopped, 1 could not, 2 wrong configuration, 3 another
+/// instance is running.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Run {
@@ -16,11 +23,43 @@ pub(super) struct Run {
     /// Say more; twice for every flow, three times for every packet
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
+    /// Stop when the process that started this one ends
+    #[arg(long, hide = true)]
+    with_parent: bool,
 }
 
 impl Run {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self { config: _, verbose: _ } = self;
-        anyhow::bail!("`run` is not part of this build")
+    pub(super) fn run(self) -> ExitCode {
+        let Self { config, verbose, with_parent } = self;
+        start_log(verbose);
+        match daemon::run(&Options { config, with_parent }) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let line = escape::terminal(&error.to_string());
+                // Nowhere left to complain.
+                let _ = writeln!(io::stderr(), "optout: {line}");
+                ExitCode::from(error.exit_code())
+            }
+        }
     }
+}
+
+/// Everything is let through to the `log` facade's own level, which the
+/// configuration may change while we run.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => log::LevelFilter::Info,
+        1 => log::LevelFilter::Debug,
+        2.. => log::LevelFilter::Trace,
+    };
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Trace)
+        .format_target(false)
+        .format_timestamp(
+            std::env::var_os("JOURNAL_STREAM")
+                .is_none()
+                .then_some(env_logger::TimestampPrecision::Seconds),
+        )
+        .init();
+    log::set_max_level(level);
 }
