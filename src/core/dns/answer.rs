@@ -3,7 +3,7 @@
 //! Only the chain of records that begins at the question is taken. Whatever
 //! else a message carries, somebody put it there who was not asked.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hickory_proto::op::{Header, MessageType, ResponseCode};
@@ -363,7 +363,7 @@ impl Answer {
 
     /// Takes the addresses of the servers that a referral names.
     fn take_glue(&mut self, places: &[Place<'_>]) -> Option<()> {
-        let servers: HashSet<_> = self.authorities.iter().filter_map(server).collect();
+        let servers: BTreeSet<_> = self.authorities.iter().filter_map(server).collect();
         for place in places.iter().filter(|place| matches!(place.kind, types::A | types::AAAA)) {
             let owner = place.owner()?;
             if place.class == types::IN && servers.contains(&owner) {

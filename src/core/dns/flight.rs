@@ -5,7 +5,7 @@
 //! from a socket and with an id of its own; the first right answer ends it, and
 //! so does its deadline. So each asker gets one answer, and gets it in time.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ use crate::core::time::Instant;
 /// All flights.
 #[derive(Debug)]
 pub(super) struct Flights {
-    by_id: HashMap<u64, Flight>,
+    by_id: BTreeMap<u64, Flight>,
     by_question: HashMap<Key, u64, HashKey>,
-    by_ask: HashMap<AskId, u64>,
+    by_ask: BTreeMap<AskId, u64>,
     /// INVARIANT: holds `(flight.wake, id)` of each flight.
     wakes: BTreeSet<(Instant, u64)>,
     shares: Shares,
@@ -90,9 +90,9 @@ pub(super) type Failure = (ResponseCode, ExtendedError);
 impl Flights {
     pub(super) fn new(mixes_case: bool, mut random: Random) -> Self {
         Self {
-            by_id: HashMap::new(),
+            by_id: BTreeMap::new(),
             by_question: HashMap::with_hasher(random.hash_key()),
-            by_ask: HashMap::new(),
+            by_ask: BTreeMap::new(),
             wakes: BTreeSet::new(),
             shares: Shares::new(random.hash_key()),
             next_flight: 0,
@@ -136,7 +136,7 @@ impl Flights {
     ) {
         let id = self.next_flight;
         self.next_flight += 1;
-        let wake = now + ROUNDS[0];
+        let (wake, route) = (now + ROUNDS[0], key.route);
         let flight = Flight {
             key: key.clone(),
             client,
@@ -151,7 +151,6 @@ impl Flights {
         self.by_question.insert(key, id);
         self.wakes.insert((wake, id));
         self.by_id.insert(id, flight);
-        let route = self.by_id[&id].key.route;
         let probe = self.upstreams.probe(now, route);
         self.send_next(id, out);
         if let Some(probe) = probe {
@@ -284,8 +283,7 @@ impl Flights {
         out: &mut VecDeque<Out>,
     ) {
         self.upstreams.set(addresses);
-        let mut ids: Vec<u64> = self.by_id.keys().copied().collect();
-        ids.sort_unstable();
+        let ids: Vec<u64> = self.by_id.keys().copied().collect();
         for id in ids {
             let Some(flight) = self.by_id.get_mut(&id) else { continue };
             if matches!(flight.key.route, Route::Asked(_)) {
