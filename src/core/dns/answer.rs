@@ -3,7 +3,7 @@
 //! Only the chain of records that begins at the question is taken. Whatever
 //! else a message carries, somebody put it there who was not asked.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hickory_proto::op::{Header, MessageType, ResponseCode};
@@ -20,6 +20,7 @@ use record::Place;
 
 /// What a message must be to be an answer to a question of ours.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Expected {
     pub(super) id: u16,
     /// Name, type and class as we sent them.
@@ -270,13 +271,13 @@ impl Answer {
         kind: u16,
         expected: &Expected,
     ) -> Option<Name> {
-        let owned = places.iter().filter(|place| place.class == types::IN);
-        let owned: Vec<_> =
-            owned.map(|place| Some((place, place.owner()?))).collect::<Option<_>>()?;
+        let of_class = places.iter().filter(|place| place.class == types::IN);
+        let records: Vec<_> =
+            of_class.map(|place| Some((place, place.owner()?))).collect::<Option<_>>()?;
         let mut chain = vec![name];
         loop {
             let here = chain.last().expect("begins with the question");
-            let mut of_here = owned.iter().filter(|(_, owner)| owner == here);
+            let mut of_here = records.iter().filter(|(_, owner)| owner == here);
             let alias = of_here.find(|(place, _)| place.kind == types::CNAME && kind != place.kind);
             let Some((place, owner)) = alias else { break };
             let record = place.read(owner.clone())?;
@@ -288,7 +289,7 @@ impl Answer {
             self.answers.push(record);
         }
         let last = chain.last().expect("begins with the question");
-        for (place, owner) in &owned {
+        for (place, owner) in &records {
             let is_wanted = place.kind == kind && owner == last;
             let is_proof = expected.dnssec
                 && match place.kind {
@@ -322,7 +323,7 @@ impl Answer {
                 RData::A(address) => self.addresses.push(address.0.into()),
                 RData::AAAA(address) => self.addresses.push(address.0.into()),
                 RData::SVCB(service) => {
-                    note_service(service, &mut self.targets, &mut self.addresses)
+                    note_service(service, &mut self.targets, &mut self.addresses);
                 }
                 RData::HTTPS(service) => {
                     note_service(&service.0, &mut self.targets, &mut self.addresses);
@@ -362,7 +363,7 @@ impl Answer {
 
     /// Takes the addresses of the servers that a referral names.
     fn take_glue(&mut self, places: &[Place<'_>]) -> Option<()> {
-        let servers: HashSet<_> = self.authorities.iter().filter_map(server).collect();
+        let servers: BTreeSet<_> = self.authorities.iter().filter_map(server).collect();
         for place in places.iter().filter(|place| matches!(place.kind, types::A | types::AAAA)) {
             let owner = place.owner()?;
             if place.class == types::IN && servers.contains(&owner) {
@@ -391,10 +392,10 @@ fn note_service(service: &SVCB, targets: &mut Vec<HostName>, addresses: &mut Vec
     for (_, value) in &service.svc_params {
         match value {
             SvcParamValue::Ipv4Hint(hint) => {
-                addresses.extend(hint.0.iter().map(|a| IpAddr::V4(a.0)))
+                addresses.extend(hint.0.iter().map(|a| IpAddr::V4(a.0)));
             }
             SvcParamValue::Ipv6Hint(hint) => {
-                addresses.extend(hint.0.iter().map(|a| IpAddr::V6(a.0)))
+                addresses.extend(hint.0.iter().map(|a| IpAddr::V6(a.0)));
             }
             _ => {}
         }

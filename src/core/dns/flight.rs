@@ -5,36 +5,31 @@
 //! from a socket and with an id of its own; the first right answer ends it, and
 //! so does its deadline. So each asker gets one answer, and gets it in time.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::Name;
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+use hickory_proto::op::ResponseCode;
 
 use super::answer::{self, Answer, Expected};
-use super::query::{self, Question};
+use super::ask::Key;
 use super::random::{HashKey, Random};
-use super::reply::{EDNS_LIMIT, ExtendedError, NETWORK_ERROR, NO_REACHABLE_AUTHORITY};
+use super::reply::{ExtendedError, NETWORK_ERROR, NO_REACHABLE_AUTHORITY};
+use super::share::{Full, Member, Shares};
 use super::upstream::{Route, Upstreams};
-use super::{AskId, Asker, Out, Transport};
-use crate::core::flow::Client;
+use super::waiting::Waiting;
+use super::{AskId, Out, Transport};
 use crate::core::time::Instant;
-use crate::core::verdict::RuleText;
 
 /// All flights.
 #[derive(Debug)]
 pub(super) struct Flights {
-    flights: HashMap<u64, Flight>,
+    by_id: BTreeMap<u64, Flight>,
     by_question: HashMap<Key, u64, HashKey>,
-    by_ask: HashMap<AskId, u64>,
+    by_ask: BTreeMap<AskId, u64>,
     /// INVARIANT: holds `(flight.wake, id)` of each flight.
     wakes: BTreeSet<(Instant, u64)>,
-    /// Flights under way and askers waiting, by client.
-    shares: HashMap<Option<IpAddr>, Share, HashKey>,
-    waiting: usize,
+    shares: Shares,
     next_flight: u64,
     next_ask: u64,
     mixes_case: bool,
@@ -42,30 +37,11 @@ pub(super) struct Flights {
     pub(super) upstreams: Upstreams,
 }
 
-/// What makes two questions equal: they get the same answer.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-struct Key {
-    /// In lower case.
-    name: Box<[u8]>,
-    qtype: u16,
-    dnssec_ok: bool,
-    checking_disabled: bool,
-    recursion_desired: bool,
-    route: Route,
-}
-
-/// What one client has under way.
-#[derive(Clone, Copy, Debug, Default)]
-struct Share {
-    flights: usize,
-    waiting: usize,
-}
-
 #[derive(Debug)]
 struct Flight {
     key: Key,
     /// Whose share it is.
-    client: Option<IpAddr>,
+    client: Member,
     waiting: Vec<Waiting>,
     tries: Vec<Try>,
     /// Tries by the clock so far.
@@ -92,54 +68,6 @@ struct Try {
     missed: bool,
 }
 
-/// One who waits for an answer.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) asker: Asker,
-    /// The rule that watches the name, as far as known when it was asked.
-    pub(super) watched: Option<Arc<RuleText>>,
-    id: u16,
-    name: Box<[u8]>,
-    qtype: u16,
-    authentic_data: bool,
-    checking_disabled: bool,
-    recursion_desired: bool,
-    edns: Option<query::Edns>,
-}
-
-impl Waiting {
-    pub(super) fn new(
-        asker: Asker,
-        question: &Question<'_>,
-        watched: Option<Arc<RuleText>>,
-    ) -> Self {
-        Self {
-            asker,
-            watched,
-            id: question.id,
-            name: question.name.into(),
-            qtype: question.qtype,
-            authentic_data: question.authentic_data,
-            checking_disabled: question.checking_disabled,
-            recursion_desired: question.recursion_desired,
-            edns: question.edns,
-        }
-    }
-
-    /// The question as it was asked.
-    pub(super) fn question(&self) -> Question<'_> {
-        Question {
-            id: self.id,
-            recursion_desired: self.recursion_desired,
-            authentic_data: self.authentic_data,
-            checking_disabled: self.checking_disabled,
-            name: &self.name,
-            qtype: self.qtype,
-            edns: self.edns,
-        }
-    }
-}
-
 /// A flight that ended.
 #[derive(Debug)]
 pub(super) enum Landed {
@@ -159,19 +87,14 @@ pub(super) struct Failed {
 /// What to say when nobody answers.
 pub(super) type Failure = (ResponseCode, ExtendedError);
 
-/// There is no room for another question.
-#[derive(Debug)]
-pub(super) struct Full;
-
 impl Flights {
     pub(super) fn new(mixes_case: bool, mut random: Random) -> Self {
         Self {
-            flights: HashMap::new(),
+            by_id: BTreeMap::new(),
             by_question: HashMap::with_hasher(random.hash_key()),
-            by_ask: HashMap::new(),
+            by_ask: BTreeMap::new(),
             wakes: BTreeSet::new(),
-            shares: HashMap::with_hasher(random.hash_key()),
-            waiting: 0,
+            shares: Shares::new(random.hash_key()),
             next_flight: 0,
             next_ask: 0,
             mixes_case,
@@ -192,23 +115,14 @@ impl Flights {
         waiting: Waiting,
         out: &mut VecDeque<Out>,
     ) -> Result<(), Full> {
-        let client = client_address(&waiting.asker.client);
-        let share = self.shares.get(&client).copied().unwrap_or_default();
-        let (max_flights, max_waiting) = limits(client);
-        if self.waiting >= MAX_WAITING || share.waiting >= max_waiting {
-            return Err(Full);
-        }
+        let client = Member::from(&waiting.asker.client);
         let key = Key::new(&waiting.question(), route);
-        if let Some(flight) = self.by_question.get(&key).and_then(|id| self.flights.get_mut(id)) {
-            flight.waiting.push(waiting);
-        } else if self.flights.len() >= MAX_FLIGHTS || share.flights >= max_flights {
-            return Err(Full);
-        } else {
-            self.shares.entry(client).or_default().flights += 1;
-            self.start(now, key, client, waiting, out);
+        let flight = self.by_question.get(&key).and_then(|id| self.by_id.get_mut(id));
+        self.shares.take(client, flight.is_none())?;
+        match flight {
+            Some(flight) => flight.waiting.push(waiting),
+            None => self.start(now, key, client, waiting, out),
         }
-        self.waiting += 1;
-        self.shares.entry(client).or_default().waiting += 1;
         Ok(())
     }
 
@@ -216,13 +130,13 @@ impl Flights {
         &mut self,
         now: Instant,
         key: Key,
-        client: Option<IpAddr>,
+        client: Member,
         waiting: Waiting,
         out: &mut VecDeque<Out>,
     ) {
         let id = self.next_flight;
         self.next_flight += 1;
-        let wake = now + ROUNDS[0];
+        let (wake, route) = (now + ROUNDS[0], key.route);
         let flight = Flight {
             key: key.clone(),
             client,
@@ -236,8 +150,7 @@ impl Flights {
         };
         self.by_question.insert(key, id);
         self.wakes.insert((wake, id));
-        self.flights.insert(id, flight);
-        let route = self.flights[&id].key.route;
+        self.by_id.insert(id, flight);
         let probe = self.upstreams.probe(now, route);
         self.send_next(id, out);
         if let Some(probe) = probe {
@@ -247,7 +160,7 @@ impl Flights {
 
     /// Sends a try to the next upstream.
     fn send_next(&mut self, id: u64, out: &mut VecDeque<Out>) {
-        let Some(flight) = self.flights.get(&id) else { return };
+        let Some(flight) = self.by_id.get(&id) else { return };
         let tried: Vec<_> = flight.tries.iter().map(|one| one.upstream).collect();
         if let Some(upstream) = self.upstreams.next(flight.key.route, &tried) {
             self.send(id, upstream, Transport::Udp, out);
@@ -261,16 +174,15 @@ impl Flights {
         transport: Transport,
         out: &mut VecDeque<Out>,
     ) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
+        let Some(flight) = self.by_id.get_mut(&id) else { return };
         if flight.tries.len() >= MAX_TRIES {
             return;
         }
         let edns = self.upstreams.knows_edns(upstream) && !flight.plain;
         let over_udp = transport == Transport::Udp; // TCP cannot be forged so easily
         let mixed = self.mixes_case && over_udp && self.upstreams.keeps_case(upstream);
-        let Some((message, expected)) = compose(&flight.key, &mut self.random, edns, mixed) else {
-            return;
-        };
+        let composed = flight.key.compose(&mut self.random, edns, mixed);
+        let Some((message, expected)) = composed else { return };
         let ask = AskId(self.next_ask);
         self.next_ask += 1;
         self.by_ask.insert(ask, id);
@@ -287,7 +199,7 @@ impl Flights {
         out: &mut VecDeque<Out>,
     ) -> Option<Landed> {
         let &id = self.by_ask.get(&ask)?;
-        let one = self.flights.get(&id)?.tries.iter().find(|one| one.ask == ask)?;
+        let one = self.by_id.get(&id)?.tries.iter().find(|one| one.ask == ask)?;
         let (upstream, transport) = (one.upstream, one.transport);
         let read = answer::read(message, &one.expected);
         if !matches!(read, answer::Read::NotOurs) {
@@ -331,7 +243,7 @@ impl Flights {
         out: &mut VecDeque<Out>,
     ) -> Option<Failed> {
         let id = self.by_ask.remove(&ask)?;
-        let flight = self.flights.get_mut(&id)?;
+        let flight = self.by_id.get_mut(&id)?;
         let one = flight.tries.iter_mut().find(|one| one.ask == ask)?;
         one.open = false;
         let (upstream, transport) = (one.upstream, one.transport);
@@ -339,7 +251,7 @@ impl Flights {
             self.upstreams.failed(now, upstream); // a server may do without TCP and be well
         }
         self.try_another(id, out);
-        let flight = self.flights.get(&id)?;
+        let flight = self.by_id.get(&id)?;
         if flight.is_open() || flight.rounds < ROUNDS.len() {
             return None;
         }
@@ -371,10 +283,9 @@ impl Flights {
         out: &mut VecDeque<Out>,
     ) {
         self.upstreams.set(addresses);
-        let mut ids: Vec<u64> = self.flights.keys().copied().collect();
-        ids.sort_unstable();
+        let ids: Vec<u64> = self.by_id.keys().copied().collect();
         for id in ids {
-            let Some(flight) = self.flights.get_mut(&id) else { continue };
+            let Some(flight) = self.by_id.get_mut(&id) else { continue };
             if matches!(flight.key.route, Route::Asked(_)) {
                 continue;
             }
@@ -397,7 +308,7 @@ impl Flights {
 
     /// The instant of a flight has come: try on, or end it.
     fn wake(&mut self, now: Instant, id: u64, out: &mut VecDeque<Out>) -> Option<Failed> {
-        let flight = self.flights.get_mut(&id).expect("whose wake is listed");
+        let flight = self.by_id.get_mut(&id).expect("whose wake is listed");
         for one in flight.tries.iter_mut().filter(|one| one.open && !one.missed) {
             one.missed = true;
             self.upstreams.missed(now, one.upstream);
@@ -419,7 +330,7 @@ impl Flights {
 
     /// Sets when a flight wakes.
     fn sleep(&mut self, id: u64, until: Instant) {
-        if let Some(flight) = self.flights.get_mut(&id) {
+        if let Some(flight) = self.by_id.get_mut(&id) {
             self.wakes.remove(&(flight.wake, id));
             flight.wake = until;
             self.wakes.insert((until, id));
@@ -436,7 +347,7 @@ impl Flights {
         transport: Transport,
         out: &mut VecDeque<Out>,
     ) {
-        let Some(flight) = self.flights.get(&id) else { return };
+        let Some(flight) = self.by_id.get(&id) else { return };
         let is_done = |one: &Try| one.upstream == upstream && one.transport == Transport::Tcp;
         if transport == Transport::Tcp || flight.tries.iter().any(is_done) {
             return;
@@ -454,9 +365,9 @@ impl Flights {
         transport: Transport,
         out: &mut VecDeque<Out>,
     ) -> Option<Failed> {
-        self.flights.get_mut(&id)?.plain = true;
+        self.by_id.get_mut(&id)?.plain = true;
         self.send(id, upstream, transport, out);
-        let flight = self.flights.get(&id)?;
+        let flight = self.by_id.get(&id)?;
         if flight.is_open() { None } else { self.fail(id, out) }
     }
 
@@ -469,15 +380,15 @@ impl Flights {
         out: &mut VecDeque<Out>,
     ) -> Option<Failed> {
         self.close(ask, out);
-        self.flights.get_mut(&id)?.told = Some(told);
+        self.by_id.get_mut(&id)?.told = Some(told);
         self.try_another(id, out);
-        let flight = self.flights.get(&id)?;
+        let flight = self.by_id.get(&id)?;
         if flight.is_open() { None } else { self.fail(id, out) }
     }
 
     /// Asks an upstream that was not asked yet, if there is one.
     fn try_another(&mut self, id: u64, out: &mut VecDeque<Out>) {
-        let Some(flight) = self.flights.get(&id) else { return };
+        let Some(flight) = self.by_id.get(&id) else { return };
         let tried: Vec<_> = flight.tries.iter().map(|one| one.upstream).collect();
         if let Some(next) = self.upstreams.next(flight.key.route, &tried)
             && !tried.contains(&next)
@@ -489,7 +400,7 @@ impl Flights {
     /// Nothing more is awaited from this try.
     fn close(&mut self, ask: AskId, out: &mut VecDeque<Out>) {
         let Some(id) = self.by_ask.remove(&ask) else { return };
-        let flight = self.flights.get_mut(&id);
+        let flight = self.by_id.get_mut(&id);
         if let Some(one) = flight.and_then(|f| f.tries.iter_mut().find(|one| one.ask == ask)) {
             one.open = false;
         }
@@ -505,43 +416,18 @@ impl Flights {
 
     /// Ends a flight, and forgets all that was under way for it.
     fn end(&mut self, id: u64, out: &mut VecDeque<Out>) -> Option<Flight> {
-        let flight = self.flights.remove(&id)?;
+        let flight = self.by_id.remove(&id)?;
         self.wakes.remove(&(flight.wake, id));
         self.by_question.remove(&flight.key);
         for one in flight.tries.iter().filter(|one| one.open) {
             self.by_ask.remove(&one.ask);
             out.push_back(Out::Forget { ask: one.ask });
         }
-        self.release(flight.client, Share { flights: 1, waiting: 0 });
+        self.shares.give_back_flight(flight.client);
         for waiting in &flight.waiting {
-            let client = client_address(&waiting.asker.client);
-            self.release(client, Share { flights: 0, waiting: 1 });
+            self.shares.give_back_place(Member::from(&waiting.asker.client));
         }
-        self.waiting -= flight.waiting.len();
         Some(flight)
-    }
-
-    fn release(&mut self, client: Option<IpAddr>, part: Share) {
-        if let Some(share) = self.shares.get_mut(&client) {
-            share.flights -= part.flights;
-            share.waiting -= part.waiting;
-            if share.flights == 0 && share.waiting == 0 {
-                self.shares.remove(&client);
-            }
-        }
-    }
-}
-
-impl Key {
-    fn new(question: &Question<'_>, route: Route) -> Self {
-        Self {
-            name: question.name.to_ascii_lowercase().into(),
-            qtype: question.qtype,
-            dnssec_ok: question.dnssec_ok(),
-            checking_disabled: question.checking_disabled,
-            recursion_desired: question.recursion_desired,
-            route,
-        }
     }
 }
 
@@ -561,49 +447,6 @@ impl Flight {
         }
     }
 }
-
-/// Makes the message for an upstream, and what its answer must be like.
-fn compose(key: &Key, random: &mut Random, edns: bool, mixed: bool) -> Option<(Vec<u8>, Expected)> {
-    let mut name = key.name.to_vec();
-    if mixed {
-        random.mix_case(&mut name);
-    }
-    let id = random.id();
-    let mut message = Message::new(id, MessageType::Query, OpCode::Query);
-    message.metadata.recursion_desired = key.recursion_desired;
-    message.metadata.checking_disabled = key.checking_disabled;
-    message.metadata.authentic_data = true; // tell us if it is validated (RFC 6840 §5.7)
-    let query = Name::read(&mut BinDecoder::new(&name)).ok()?;
-    message.add_query(Query::query(query, key.qtype.into()));
-    if edns {
-        let mut opt = Edns::new();
-        opt.set_max_payload(EDNS_LIMIT).set_dnssec_ok(key.dnssec_ok);
-        message.set_edns(opt);
-    }
-    let bytes = message.to_vec().ok()?;
-    let question = bytes.get(HEADER..HEADER + name.len() + 4)?.to_vec();
-    let (dnssec, iterative) = (key.dnssec_ok, !key.recursion_desired);
-    let expected = Expected { id, question, exact_case: mixed, edns, dnssec, iterative };
-    Some((bytes, expected))
-}
-
-fn client_address(client: &Client) -> Option<IpAddr> {
-    match client {
-        Client::Host(_) => None,
-        Client::Device(address) => Some(*address),
-    }
-}
-
-/// Most flights and askers of one client. Behind this host's own resolver there
-/// may be a whole home.
-fn limits(client: Option<IpAddr>) -> (usize, usize) {
-    match client {
-        None => (MAX_FLIGHTS / 4 * 3, MAX_WAITING / 4 * 3),
-        Some(_) => (MAX_FLIGHTS / 4, MAX_WAITING / 2),
-    }
-}
-
-const HEADER: usize = 12; // bytes, RFC 1035 §4.1.1
 
 /// Pauses after the first try and those that follow. Five tries in 4.8 s: where
 /// one packet in five is lost each way, four of them reach 98 % and five 99 %.
@@ -625,9 +468,3 @@ const TCP_PATIENCE: Duration = Duration::from_millis(800);
 
 /// Most messages that one flight sends.
 const MAX_TRIES: usize = 12;
-
-/// Most flights at once. Each has up to [`MAX_TRIES`] sockets, mostly one.
-const MAX_FLIGHTS: usize = 4096;
-
-/// Most who wait at once, at some 200 bytes each.
-const MAX_WAITING: usize = 32_768;

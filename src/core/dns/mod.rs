@@ -16,8 +16,10 @@
 //! only after the policy had its say about every name in it.
 
 mod answer;
+mod ask;
 mod canary;
 mod cloaking;
+mod contract;
 mod flight;
 mod hammer;
 mod query;
@@ -25,10 +27,12 @@ mod random;
 mod reader;
 mod record;
 mod reply;
+mod share;
 mod sinkhole;
 pub mod stream;
 mod types;
 mod upstream;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -44,117 +48,20 @@ use crate::core::flow::Client;
 use crate::core::host::{HostName, write_labels};
 use crate::core::policy::{BlockAnswer, Policy};
 use crate::core::time::Instant;
-pub use crate::core::upstream::{AskId, Transport};
 use crate::core::verdict::{RuleRef, RuleText, Verdict, Via};
+pub use contract::{AskId, Asker, Counters, Handled, Out, Settings, Sunk, Transport};
+
 use canary::Denial;
 use cloaking::Ruling;
-use flight::{Failed, Failure, Flights, Full, Landed, Waiting};
+use flight::{Failed, Failure, Flights, Landed};
 use hammer::Who;
 use query::{Question, Read};
 use random::Random;
 use reader::labels;
 use reply::Saying;
+use share::Full;
 use sinkhole::{Because, Ranges, Sinkhole};
-
-/// What does not change while the daemon runs.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Prefix, address and length in bits, that blocked names are answered from.
-    pub sinkhole_v4: (Ipv4Addr, u8),
-    /// The same in IPv6.
-    pub sinkhole_v6: (Ipv6Addr, u8),
-    /// Where all random numbers come from. Must be secret, and new at each start.
-    pub seed: [u8; 32],
-    /// Whether letters of names are asked for in random case, so that an answer
-    /// is harder to forge.
-    pub case_randomization: bool,
-}
-
-/// Who asked, and where the answer must go.
-#[derive(Clone, Debug)]
-pub struct Asker {
-    /// Means something to the one who handed in the question, nothing here.
-    pub id: u64,
-    /// Who asked.
-    pub client: Client,
-    /// Whom the client meant to ask.
-    pub resolver: SocketAddr,
-    /// How it asked; the answer goes the same way.
-    pub transport: Transport,
-}
-
-/// What became of a message that a client sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[must_use]
-pub enum Handled {
-    /// The answer is in the buffer that was lent.
-    Replied,
-    /// The answer will come as [`Out::Reply`], exactly once.
-    Pending,
-    /// No answer is due.
-    Dropped,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Out {
-    /// Send this message to the one who asked.
-    Reply {
-        /// As it was handed in.
-        asker: Asker,
-        /// The message.
-        message: Vec<u8>,
-    },
-    /// Send this message to an upstream from a fresh socket with a random port.
-    Ask {
-        /// Names the question.
-        ask: AskId,
-        /// Whom.
-        upstream: SocketAddr,
-        /// How.
-        transport: Transport,
-        /// The message.
-        message: Vec<u8>,
-    },
-    /// Nothing is awaited for this question any more.
-    Forget {
-        /// The question.
-        ask: AskId,
-    },
-    /// This happened.
-    Seen(Event),
-}
-
-/// What a sinkhole address stands for.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Sunk {
-    /// The name that was asked for.
-    pub host: HostName,
-    /// The rule it was blocked by, and what that matched.
-    pub evidence: (Arc<RuleText>, Via),
-}
-
-/// Counters since the start.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counters {
-    /// Questions that were understood.
-    pub queries: u64,
-    /// Of these, blocked; canaries among them.
-    pub blocked: u64,
-    /// Of these, watched.
-    pub watched: u64,
-    /// Of these, let through.
-    pub passed: u64,
-    /// Of these, what no resolver does for a client (transfers, other classes),
-    /// or more than we can do at a time.
-    pub declined: u64,
-    /// Messages of clients that made no sense.
-    pub malformed: u64,
-    /// Questions that no upstream answered.
-    pub unanswered: u64,
-    /// Blocked names that got no address of their own because all are in use.
-    pub sinkhole_full: u64,
-}
+use waiting::Waiting;
 
 /// The state of all questions.
 #[derive(Debug)]
@@ -202,7 +109,7 @@ impl Dns {
             }
             Read::Refused(refusal) => {
                 self.counters.malformed += 1;
-                reply::refuse(&refusal, reply);
+                reply::refuse(refusal, reply);
                 return Handled::Replied;
             }
             Read::Declined(question, code) => {
@@ -382,22 +289,18 @@ impl Dns {
         let upstreams = &self.flights.upstreams;
         let step = if question.recursion_desired { None } else { upstreams.step(&asker, is_ours) };
         let route = step.or_else(|| upstreams.route(&asker, is_ours));
-        let why = match route {
-            Some(route) => {
-                let waiting = Waiting::new(asker, question, watched);
-                match self.flights.join(now, route, waiting, &mut self.out) {
-                    Ok(()) => return Handled::Pending,
-                    Err(Full) => {
-                        self.counters.declined += 1;
-                        None
-                    }
-                }
+        let why = if let Some(route) = route {
+            let waiting = Waiting::new(asker, question, watched);
+            if let Err(Full) = self.flights.join(now, route, waiting, &mut self.out) {
+                self.counters.declined += 1;
+                None
+            } else {
+                return Handled::Pending;
             }
-            None => {
-                self.counters.unanswered += 1;
-                self.tell(question, asker.client, watched.map(|rule| (rule, Via::Name)));
-                Some(reply::NETWORK_ERROR)
-            }
+        } else {
+            self.counters.unanswered += 1;
+            self.tell(question, asker.client, watched.map(|rule| (rule, Via::Name)));
+            Some(reply::NETWORK_ERROR)
         };
         reply::say(question, Saying::Code(ResponseCode::ServFail), why, reply);
         Handled::Replied

@@ -136,7 +136,7 @@ impl Header {
         if self.answers != 0 || self.authorities != 0 {
             return Read::Refused(self.refusal(ResponseCode::FormErr));
         }
-        let Some(edns) = read_additionals(&mut r, self.additionals) else {
+        let Ok(edns) = read_additionals(&mut r, self.additionals) else {
             return Read::Refused(self.refusal(ResponseCode::FormErr));
         };
         question.edns = edns;
@@ -155,32 +155,41 @@ impl Header {
     }
 }
 
-/// The OPT record, if there is one; `None` if a record makes no sense. Other
-/// records (a signature) are checked for their shape and left out.
-fn read_additionals(r: &mut Reader<'_>, count: u16) -> Option<Option<Edns>> {
+/// A record that makes no sense.
+struct Malformed;
+
+/// The OPT record, if there is one. Other records (a signature) are checked for
+/// their shape and left out.
+fn read_additionals(r: &mut Reader<'_>, count: u16) -> Result<Option<Edns>, Malformed> {
     let mut edns = None;
     for _ in 0..count {
-        let start = r.at();
-        r.skip_name()?;
-        let is_root = r.at() == start + 1;
-        let kind = r.u16()?;
-        let payload = r.u16()?;
-        let ttl = r.u32()?;
-        let data = r.vec16()?;
-        if kind != types::OPT {
-            continue;
+        if let Some(found) = read_additional(r)?
+            && edns.replace(found).is_some()
+        {
+            return Err(Malformed); // RFC 6891 §6.1.1
         }
-        if !is_root || edns.is_some() {
-            return None; // RFC 6891 §6.1.1, §6.1.2
-        }
-        check_options(data)?;
-        edns = Some(Edns {
-            payload: payload.max(MIN_PAYLOAD),
-            dnssec_ok: ttl & DNSSEC_OK != 0,
-            version: ttl.to_be_bytes()[1],
-        });
     }
-    Some(edns)
+    Ok(edns)
+}
+
+/// One record; its content if it is OPT.
+fn read_additional(r: &mut Reader<'_>) -> Result<Option<Edns>, Malformed> {
+    let start = r.at();
+    r.skip_name().ok_or(Malformed)?;
+    let is_root = r.at() == start + 1;
+    let kind = r.u16().ok_or(Malformed)?;
+    let payload = r.u16().ok_or(Malformed)?;
+    let ttl = r.u32().ok_or(Malformed)?;
+    let data = r.vec16().ok_or(Malformed)?;
+    if kind != types::OPT {
+        return Ok(None);
+    }
+    check_options(data).filter(|()| is_root).ok_or(Malformed)?; // RFC 6891 §6.1.2
+    Ok(Some(Edns {
+        payload: payload.max(MIN_PAYLOAD),
+        dnssec_ok: ttl & DNSSEC_OK != 0,
+        version: ttl.to_be_bytes()[1],
+    }))
 }
 
 /// Options are not used, and none is passed on: the client's subnet and cookie

@@ -31,7 +31,7 @@ pub(super) type ExtendedError = Option<u16>;
 
 /// Answers a message that was refused: a header and no more, so that nothing
 /// that was not understood is sent back.
-pub(super) fn refuse(refusal: &Refusal, reply: &mut Vec<u8>) {
+pub(super) fn refuse(refusal: Refusal, reply: &mut Vec<u8>) {
     let mut metadata =
         Metadata::new(refusal.id, MessageType::Response, OpCode::from_u8(refusal.opcode));
     metadata.recursion_desired = refusal.recursion_desired;
@@ -219,7 +219,7 @@ pub(super) const EDNS_LIMIT: u16 = 1232;
 
 const POINTER: u16 = 0xc000; // RFC 1035 §4.1.4
 const POINTER_END: u16 = 0x4000; // what has 14 bits, RFC 1035 §4.1.4
-const QUESTION_POINTER: u16 = POINTER | 12; // the name of the question follows the header
+const QUESTION_POINTER: u16 = POINTER | 0x0c; // the name of the question follows the header
 const DNSSEC_OK: u16 = 0x8000; // RFC 6891 §6.1.4
 const EXTENDED_ERROR: u16 = 15; // option code, RFC 8914 §2
 

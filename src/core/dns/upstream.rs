@@ -75,20 +75,19 @@ impl Upstreams {
         let from_here = matches!(asker.client, Client::Host(_));
         let any_own = self.list.iter().any(|upstream| upstream.is_own);
         let any_away = self.list.iter().any(|upstream| !upstream.is_own);
-        let asked = asker.resolver;
-        let may_ask = !is_ours(asked.ip()) && !is_own(&self.own, asked.ip());
         match (from_here && any_own, any_away) {
             (false, _) if any_own || any_away => Some(Route::Any),
             (true, true) => Some(Route::Away),
-            _ => may_ask.then_some(Route::Asked(asked)),
+            _ => self.step(asker, is_ours),
         }
     }
 
-    /// Where a client that resolves by itself wants its question to go.
+    /// Whom the client meant to ask, unless that is us: where one that resolves
+    /// by itself wants its question to go.
     pub(super) fn step(&self, asker: &Asker, is_ours: impl Fn(IpAddr) -> bool) -> Option<Route> {
-        let asked = asker.resolver;
-        let may_ask = !is_ours(asked.ip()) && !is_own(&self.own, asked.ip());
-        may_ask.then_some(Route::Asked(asked))
+        let resolver = asker.resolver;
+        let may_ask = !is_ours(resolver.ip()) && !is_own(&self.own, resolver.ip());
+        may_ask.then_some(Route::Asked(resolver))
     }
 
     /// The next upstream for a question that was put to those of `tried`
@@ -200,7 +199,7 @@ const MAX_MISSED: u8 = 3;
 
 /// Pauses before an upstream that is down is tried again, beside another.
 const MIN_PAUSE: Duration = Duration::from_secs(5);
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
 
 /// Answers in the wrong case after which an upstream is asked in lower case. A
 /// forger who can make these has guessed port and id and needs no more.

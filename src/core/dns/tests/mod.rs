@@ -1,5 +1,7 @@
 //! Clients, upstreams and time, all made up.
 
+#![expect(clippy::similar_names, reason = "asker and asked are two words")]
+
 mod blocking;
 mod hostile;
 mod upstreams;

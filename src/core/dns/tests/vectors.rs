@@ -232,7 +232,7 @@ fn every_response_gives_its_stated_outcome() {
         let (name, kind) = asked_for(&id, &message);
         let asked = home.ask(device(1), &name, kind).remove(0);
         let outs = home.answer_raw(asked.ask, &with_id(&asked, &message));
-        check_response(&id, *want, home, &asked, outs, &message);
+        check_response(&id, *want, home, &asked, &outs, &message);
     }
 }
 
@@ -261,7 +261,7 @@ fn check_response(
     want: Response_,
     mut home: Home,
     asked: &Asked,
-    outs: Outs,
+    outs: &Outs,
     message: &[u8],
 ) {
     match want {
@@ -281,7 +281,7 @@ fn check_response(
             assert_eq!(seen.evidence.as_ref().map(|(_, via)| via), Some(&alias), "{id}");
         }
         IgnoredAndTcp => {
-            check_tcp(id, &outs, asked);
+            check_tcp(id, outs, asked);
             assert!(outs.forgotten.is_empty(), "{id}");
             let name = asked.message.queries[0].name().to_ascii();
             let right = answer_to(asked, vec![a(&name, [192, 0, 2, 77])]);
@@ -289,7 +289,7 @@ fn check_response(
             assert_eq!(addresses(&outs.replies[0].1), [IpAddr::from([192, 0, 2, 77])], "{id}");
         }
         Tcp => {
-            check_tcp(id, &outs, asked);
+            check_tcp(id, outs, asked);
             assert_eq!(outs.forgotten, [asked.ask], "{id}");
             let outs = home.answer_raw(outs.asked[0].ask, &with_id(&outs.asked[0], message));
             assert_eq!(outs.asked[0].upstream, upstream(2), "{id}: over TCP it is a failure");
@@ -306,7 +306,7 @@ fn check_response(
             assert_eq!((again.upstream, again.transport), (asked.upstream, Transport::Udp), "{id}");
             assert!(again.message.edns.is_none(), "{id}");
         }
-        Huge => check_huge(id, &outs, message),
+        Huge => check_huge(id, outs, message),
     }
 }
 
