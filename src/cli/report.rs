@@ -63,15 +63,12 @@ fn show(report: &Report, page: &mut Page<'_>) -> io::Result<()> {
 
 fn show_vendors(vendors: &[ReportVendor], page: &mut Page<'_>) -> io::Result<()> {
     page.heading("Vendors")?;
-    let most = vendors.iter().map(|vendor| vendor.blocked + vendor.watched).max().unwrap_or(0);
+    let most = vendors.iter().map(|vendor| shown(vendor).0).max().unwrap_or(0);
     let unicode = page.look.unicode;
     let rows: Vec<_> = vendors
         .iter()
         .map(|vendor| {
-            let (n, color) = match vendor.blocked {
-                0 => (vendor.watched, Ink::Yellow),
-                n => (n, Ink::Red),
-            };
+            let (n, color) = shown(vendor);
             vec![
                 plain(if vendor.vendor.is_empty() { "in no pack" } else { &vendor.name }),
                 ink(bar(n, most, unicode), color),
@@ -82,6 +79,14 @@ fn show_vendors(vendors: &[ReportVendor], page: &mut Page<'_>) -> io::Result<()>
         .collect();
     page.table(&[Side::Left, Side::Left, Side::Right, Side::Left], &rows)?;
     show_opt_outs(vendors, page)
+}
+
+/// The number that stands for a vendor: what was stopped; if nothing was, what was watched.
+fn shown(vendor: &ReportVendor) -> (u64, Ink) {
+    match vendor.blocked {
+        0 => (vendor.watched, Ink::Yellow),
+        n => (n, Ink::Red),
+    }
 }
 
 fn vendor_note(vendor: &ReportVendor) -> String {
@@ -283,7 +288,7 @@ From 2026-11-15 14:00 to 2026-11-22 14:00
   800 blocked   56 watched   78,901 passed
 
 Vendors
-  Acme        ███████████████████████▉  800  blocked, 2 watched, 3 hosts
+  Acme        ████████████████████████  800  blocked, 2 watched, 3 hosts
   in no pack  █▌                         54  watched, 1 host
 
 You opted out
