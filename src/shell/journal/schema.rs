@@ -5,7 +5,7 @@
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,14 +56,24 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Sorts out what SQLite said.
+    /// Sorts out what SQLite said. All that is asked of it is known to work with
+    /// our tables: if it does not, the tables are not what they were.
     pub(super) fn new(path: &Path, source: rusqlite::Error) -> Self {
         match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Damaged { path: path.into(), what: source.to_string() }
-            }
             Some(ErrorCode::OperationInterrupted) => Self::TooSlow,
-            _ => Self::Database { path: path.into(), source },
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OperationAborted
+                | ErrorCode::OutOfMemory
+                | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::SystemIoFailure,
+            ) => Self::Database { path: path.into(), source },
+            _ => Self::Damaged { path: path.into(), what: source.to_string() },
         }
     }
 }
@@ -75,7 +85,12 @@ impl JournalError {
 ///
 /// Any [`JournalError`] but [`JournalError::TooSlow`].
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
-    make_file(path).map_err(|source| JournalError::Make { path: path.into(), source })?;
+    let format =
+        make_file(path).map_err(|source| JournalError::Make { path: path.into(), source })?;
+    if !format.is_none_or(|versions| versions.iter().all(|version| matches!(version, 1 | 2))) {
+        // SQLite would take it for one that may only be read.
+        return Err(JournalError::Damaged { path: path.into(), what: "odd file format".into() });
+    }
     let fail = |source| JournalError::new(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut db = Connection::open_with_flags(path, flags).map_err(fail)?;
@@ -105,7 +120,8 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, JournalErr
     match version(&db).map_err(fail)? {
         VERSION => Ok(Some(db)),
         0 => Ok(None),
-        version => Err(JournalError::Newer { path: path.into(), version }),
+        version @ VERSION..=LATEST => Err(JournalError::Newer { path: path.into(), version }),
+        _ => Err(JournalError::Damaged { path: path.into(), what: "it is not a journal".into() }),
     }
 }
 
@@ -118,7 +134,10 @@ pub(super) fn check_whole(path: &Path, db: &Connection) -> Result<(), JournalErr
     let fail = |source| JournalError::new(path, source);
     match db.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).map_err(fail)? {
         said if said == "ok" => Ok(()),
-        what => Err(JournalError::Damaged { path: path.into(), what }),
+        what => {
+            let what = what.lines().last().unwrap_or_default().to_owned();
+            Err(JournalError::Damaged { path: path.into(), what })
+        }
     }
 }
 
@@ -141,16 +160,19 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Removes the journal's files.
+/// Removes the journal's files, those set aside too.
 ///
 /// # Errors
 ///
 /// What the system says, but for a file that is not there.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        match std::fs::remove_file(with_suffix(path, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+    let aside = (1..=MAX_DAMAGED).map(|n| with_suffix(path, &format!(".damaged-{n}")));
+    for file in aside.chain([path.into()]) {
+        for suffix in ["", "-wal", "-shm"] {
+            match std::fs::remove_file(with_suffix(&file, suffix)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
     }
     Ok(())
@@ -183,16 +205,24 @@ pub(super) fn rescue_counters(from: &Path, to: &mut Connection) -> rusqlite::Res
     Ok(rescued)
 }
 
-fn make_file(path: &Path) -> io::Result<()> {
+/// Makes the file, or sets its mode. Returns the two bytes in its header that say
+/// by which format it is written and read; `None` if it is too short to have them.
+fn make_file(path: &Path) -> io::Result<Option<[u8; 2]>> {
     if let Some(dir) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
     }
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
     if file.metadata()?.permissions().mode() & 0o777 != 0o600 {
         file.set_permissions(Permissions::from_mode(0o600))?;
     }
-    Ok(())
+    let mut format = [0; 2];
+    Ok(file.read_exact_at(&mut format, FORMAT_AT).is_ok().then_some(format))
 }
 
 fn check(path: &Path, db: &mut Connection) -> Result<(), JournalError> {
@@ -205,8 +235,8 @@ fn check(path: &Path, db: &mut Connection) -> Result<(), JournalError> {
             begin.pragma_update(None, "user_version", VERSION).map_err(fail)?;
             begin.commit().map_err(fail)
         }
-        0 => Err(JournalError::Damaged { path: path.into(), what: "it is not a journal".into() }),
-        version => Err(JournalError::Newer { path: path.into(), version }),
+        version @ VERSION..=LATEST => Err(JournalError::Newer { path: path.into(), version }),
+        _ => Err(JournalError::Damaged { path: path.into(), what: "it is not a journal".into() }),
     }
 }
 
@@ -247,6 +277,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const MAX_DAMAGED: u32 = 3;
 const BUSY: Duration = Duration::from_secs(2); // for a person with an SQLite shell open
 const VERSION: i64 = 1; // of the tables below
+const LATEST: i64 = 99; // what is higher is damage, not a later version
+const FORMAT_AT: u64 = 18; // SQLite file format §1.3.3: 1 for a rollback journal, 2 for WAL
 
 /// `auto_vacuum` comes first: it cannot be set later. The checkpoint at 256 pages
 /// and the limit keep the -wal file near 1 MiB; the cache is for a device with little memory.
