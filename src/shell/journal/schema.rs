@@ -56,14 +56,24 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Sorts out what SQLite said.
+    /// Sorts out what SQLite said. All that is asked of it is known to work with
+    /// our tables: if it does not, the tables are not what they were.
     pub(super) fn new(path: &Path, source: rusqlite::Error) -> Self {
         match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Damaged { path: path.into(), what: source.to_string() }
-            }
             Some(ErrorCode::OperationInterrupted) => Self::TooSlow,
-            _ => Self::Database { path: path.into(), source },
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OperationAborted
+                | ErrorCode::OutOfMemory
+                | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::SystemIoFailure,
+            ) => Self::Database { path: path.into(), source },
+            _ => Self::Damaged { path: path.into(), what: source.to_string() },
         }
     }
 }
@@ -150,16 +160,19 @@ pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Removes the journal's files.
+/// Removes the journal's files, those set aside too.
 ///
 /// # Errors
 ///
 /// What the system says, but for a file that is not there.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        match std::fs::remove_file(with_suffix(path, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+    let aside = (1..=MAX_DAMAGED).map(|n| with_suffix(path, &format!(".damaged-{n}")));
+    for file in aside.chain([path.into()]) {
+        for suffix in ["", "-wal", "-shm"] {
+            match std::fs::remove_file(with_suffix(&file, suffix)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
     }
     Ok(())

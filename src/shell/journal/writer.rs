@@ -205,8 +205,9 @@ impl Writer {
         let (Some(Open { db, .. }), Some(now_ms)) = (&mut self.open, self.held.newest_ms()) else {
             return Ok(());
         };
-        if self.shared.suspect.swap(false, Ordering::AcqRel) {
+        if self.shared.suspect.load(Ordering::Acquire) {
             schema::check_whole(&path, db)?;
+            self.shared.suspect.store(false, Ordering::Release);
         }
         let begin = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
         insert::lines(&begin, &self.held).map_err(fail)?;
@@ -266,7 +267,10 @@ impl Writer {
         let wiped = schema::remove(&self.path)
             .map_err(|source| JournalError::Make { path: self.path.clone(), source });
         match wiped.and_then(|()| self.db().map(|_| ())) {
-            Ok(()) => *lock(&self.shared.problem) = None,
+            Ok(()) => {
+                *lock(&self.shared.problem) = None;
+                *lock(&self.shared.notice) = None;
+            }
             Err(error) => self.complain(&error),
         }
     }

@@ -130,6 +130,7 @@ fn a_wipe_leaves_nothing() {
     let mut journal = dir.journal(Settings::default());
     record(&mut journal, NOON, &query("secret-1.example", 1, Outcome::Blocked));
     read_all(&mut journal);
+    std::fs::write(dir.0.join("journal.db.damaged-2"), "secret-0.example").unwrap();
     record(&mut journal, NOON, &query("secret-2.example", 1, Outcome::Blocked));
     assert!(journal.wipe());
     assert_eq!(read_all(&mut journal), []);

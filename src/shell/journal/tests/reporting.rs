@@ -1,13 +1,15 @@
 //! Numbers: the report, and what a notification shows.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 
 use super::*;
+use crate::core::event::Outcome::{Blocked, Passed, Watched};
 use crate::request::{Report, ReportClient};
 
 fn report(journal: &mut Journal, since: i64) -> Report {
@@ -29,7 +31,7 @@ fn report_with(journal: &mut Journal, since: i64, opted_out: &[(&str, &str)]) ->
 fn an_event() -> impl Strategy<Value = (i64, Event, bool)> {
     (0..3 * DAY_MS, 0..4_usize, 0..3_usize, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
         |(ms, host, outcome, connects, phone, flush)| {
-            let outcome = [Outcome::Blocked, Outcome::Watched, Outcome::Passed][outcome];
+            let outcome = [Blocked, Watched, Passed][outcome];
             let (name, vendor) = [
                 ("a.acme.example", "acme"),
                 ("b.acme.example", "acme"),
@@ -83,6 +85,8 @@ fn vendor(event: &Event) -> &str {
     event.evidence.as_ref().and_then(|(rule, _)| rule.vendor.as_deref()).unwrap_or("")
 }
 
+type Lines<'a> = [(i64, u64, &'a Event)];
+
 #[test]
 fn a_report_is_what_one_gets_by_counting() {
     let dir = Dir::new();
@@ -99,76 +103,85 @@ fn a_report_is_what_one_gets_by_counting() {
         }
         let got = report_with(journal, since, &[("acme", "2026-02-28"), ("dcme", "2026-01-01")]);
         let all = naive_lines(&events);
-        let lines: Vec<_> =
-            all.iter().copied().filter(|(last, ..)| *last >= since * 1_000).collect();
-        use Outcome::{Blocked, Passed, Watched};
+        let from = |ms| all.iter().copied().filter(|(last, ..)| *last >= ms).collect::<Vec<_>>();
+        let lines = from(since * 1_000);
 
         prop_assert_eq!(got.since, since);
         let totals = [Blocked, Watched, Passed].map(|outcome| sum(&lines, outcome, |_| true));
         prop_assert_eq!([got.blocked, got.watched, got.passed], totals);
-
-        let names = |outcome: Option<Outcome>, key: &str| -> BTreeSet<_> {
-            lines
-                .iter()
-                .filter(|(.., event)| event.outcome != Passed && vendor(event) == key)
-                .filter(|(.., event)| outcome.is_none_or(|outcome| event.outcome == outcome))
-                .map(|(.., event)| event.host.clone())
-                .collect()
-        };
-        for line in &got.vendors {
-            let key = &*line.vendor;
-            prop_assert_eq!(line.blocked, sum(&lines, Blocked, |event| vendor(event) == key));
-            prop_assert_eq!(line.watched, sum(&lines, Watched, |event| vendor(event) == key));
-            prop_assert_eq!(line.hosts, names(None, key).len() as u64);
-            let from = DAY_MS * 20_512;
-            let after: Vec<_> = all.iter().copied().filter(|(last, ..)| *last >= from).collect();
-            let attempts = sum(&after, Blocked, |event| vendor(event) == key)
-                + sum(&after, Watched, |event| vendor(event) == key);
-            let want = match key {
-                "acme" => Some(attempts),
-                "dcme" => Some(0),
-                _ => None,
-            };
-            prop_assert_eq!(line.since_opt_out, want);
-        }
-        for key in ["acme", "bcme", ""] {
-            let listed = got.vendors.iter().any(|line| line.vendor == key);
-            prop_assert_eq!(listed, key == "acme" || !names(None, key).is_empty());
-        }
-        prop_assert!(got.vendors.is_sorted_by_key(|line| std::cmp::Reverse(line.blocked)));
-
-        let mut hosts = BTreeMap::new();
-        for (_, count, event) in lines.iter().filter(|(.., event)| event.outcome != Passed) {
-            let key = (event.outcome, event.host.clone().unwrap().to_string());
-            let (queries, connections) = hosts.entry(key).or_insert((0, 0));
-            *(if matches!(event.kind, Kind::Query { .. }) { queries } else { connections }) +=
-                count;
-        }
-        let listed: BTreeMap<_, _> = got
-            .hosts
-            .iter()
-            .map(|line| ((line.outcome, line.host.clone()), (line.queries, line.connections)))
-            .collect();
-        prop_assert_eq!(listed, hosts);
-
-        for ReportClient { client, blocked, watched, passed } in &got.clients {
-            let who = Client::Device(client.address.unwrap());
-            let counts = [Blocked, Watched, Passed]
-                .map(|outcome| sum(&lines, outcome, |event| event.client == who));
-            prop_assert_eq!([*blocked, *watched, *passed], counts);
-        }
-        let of_clients: u64 = got.clients.iter().map(|line| line.blocked).sum();
-        prop_assert_eq!(of_clients, got.blocked);
-        Ok(())
+        check_vendors(&got, &lines, &from(DAY_MS * 20_512))?;
+        check_hosts(&got, &lines)?;
+        check_clients(&got, &lines)
     };
-    TestRunner::new(Config::with_cases(48)).run(&cases, check).unwrap();
+    TestRunner::new(Config::with_cases(64)).run(&cases, check).unwrap();
+}
+
+fn check_vendors(got: &Report, lines: &Lines<'_>, opted_out: &Lines<'_>) -> TestCaseResult {
+    let stopped = |lines: &Lines<'_>, key: &str| {
+        [Blocked, Watched].map(|outcome| sum(lines, outcome, |event| vendor(event) == key))
+    };
+    let names = |key: &str| -> BTreeSet<_> {
+        lines
+            .iter()
+            .filter(|(.., event)| event.outcome != Passed && vendor(event) == key)
+            .map(|(.., event)| event.host.clone())
+            .collect()
+    };
+    for line in &got.vendors {
+        let key = &*line.vendor;
+        prop_assert_eq!([line.blocked, line.watched], stopped(lines, key));
+        prop_assert_eq!(line.hosts, names(key).len() as u64);
+        let want = match key {
+            "acme" => Some(stopped(opted_out, key).iter().sum()),
+            "dcme" => Some(0),
+            _ => None,
+        };
+        prop_assert_eq!(line.since_opt_out, want);
+    }
+    for key in ["acme", "bcme", "dcme", ""] {
+        let listed = got.vendors.iter().any(|line| line.vendor == key);
+        prop_assert_eq!(listed, ["acme", "dcme"].contains(&key) || !names(key).is_empty());
+    }
+    prop_assert!(got.vendors.is_sorted_by_key(|line| Reverse(line.blocked)));
+    Ok(())
+}
+
+fn check_hosts(got: &Report, lines: &Lines<'_>) -> TestCaseResult {
+    let mut hosts = BTreeMap::new();
+    for (_, count, event) in lines.iter().filter(|(.., event)| event.outcome != Passed) {
+        let key = (event.outcome, event.host.clone().unwrap().to_string());
+        let (queries, connections) = hosts.entry(key).or_insert((0, 0));
+        *(if matches!(event.kind, Kind::Query { .. }) { queries } else { connections }) += count;
+    }
+    let listed: BTreeMap<_, _> = got
+        .hosts
+        .iter()
+        .map(|line| ((line.outcome, line.host.clone()), (line.queries, line.connections)))
+        .collect();
+    prop_assert_eq!(listed, hosts);
+    prop_assert!(
+        got.hosts.iter().all(|line| line.collects.is_some() == line.host.starts_with('a'))
+    );
+    Ok(())
+}
+
+fn check_clients(got: &Report, lines: &Lines<'_>) -> TestCaseResult {
+    for ReportClient { client, blocked, watched, passed } in &got.clients {
+        let who = Client::Device(client.address.unwrap());
+        let counts = [Blocked, Watched, Passed]
+            .map(|outcome| sum(lines, outcome, |event| event.client == who));
+        prop_assert_eq!([*blocked, *watched, *passed], counts);
+    }
+    let of_all: u64 = got.clients.iter().map(|line| line.blocked + line.passed).sum();
+    prop_assert_eq!(of_all, got.blocked + got.passed);
+    Ok(())
 }
 
 #[test]
 fn a_report_shows_the_rule_the_source_and_who_it_was() {
     let dir = Dir::new();
     let mut journal = dir.journal(Settings::default());
-    let event = with_rule(query("a.acme.example", 1, Outcome::Blocked), "*.acme.example", "acme");
+    let event = with_rule(query("a.acme.example", 1, Blocked), "*.acme.example", "acme");
     for (address, ms) in [("2001:db8::1", 0), ("2001:db8::2", 60_000)] {
         let client = ClientLine {
             address: Some(address.parse().unwrap()),
@@ -181,7 +194,7 @@ fn a_report_shows_the_rule_the_source_and_who_it_was() {
     let by_address = Event {
         host: None,
         evidence: None,
-        ..with_rule(connection("x", Outcome::Blocked), "198.18.0.0/15", "bcme")
+        ..with_rule(connection("x", Blocked), "198.18.0.0/15", "bcme")
     };
     record(&mut journal, NOON + 1, &by_address);
     let got = report(&mut journal, 0);
@@ -204,7 +217,7 @@ fn a_report_shows_the_rule_the_source_and_who_it_was() {
 fn the_attempts_since_an_opt_out_outlive_the_lines() {
     let dir = Dir::new();
     let mut journal = dir.journal(Settings::default());
-    let event = with_rule(query("a.acme.example", 1, Outcome::Blocked), "*", "acme");
+    let event = with_rule(query("a.acme.example", 1, Blocked), "*", "acme");
     for _ in 0..7 {
         record(&mut journal, NOON, &event);
     }
@@ -226,9 +239,9 @@ fn with_numbers_alone_there_is_still_a_report() {
     {
         let dir = Dir::new();
         let mut journal = dir.journal(Settings { privacy, ..Settings::default() });
-        let blocked = with_rule(query("a.acme.example", 1, Outcome::Blocked), "*", "acme");
+        let blocked = with_rule(query("a.acme.example", 1, Blocked), "*", "acme");
         record(&mut journal, NOON, &blocked);
-        record(&mut journal, NOON, &query("secret.example", 1, Outcome::Passed));
+        record(&mut journal, NOON, &query("secret.example", 1, Passed));
         let got = report(&mut journal, NOON / 1_000 - 60);
         assert_eq!((got.blocked, got.passed), (u64::from(privacy != Privacy::Nothing), passed));
         assert_eq!(got.vendors.len(), usize::from(privacy != Privacy::Nothing));
@@ -251,7 +264,7 @@ fn the_totals_go_on_where_they_were() {
     let dir = Dir::new();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let now = i64::try_from(now.as_millis()).unwrap();
-    let event = with_rule(query("a.acme.example", 1, Outcome::Blocked), "*", "acme");
+    let event = with_rule(query("a.acme.example", 1, Blocked), "*", "acme");
     for start in 0..3 {
         let mut journal = dir.journal(Settings::default());
         record(&mut journal, now - 2 * DAY_MS, &event);
