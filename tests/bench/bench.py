@@ -32,7 +32,7 @@ def sh(command, **more):
 
 def make_network():
     """client 192.0.2.10 - router - internet 198.51.100.1, as in the lab."""
-    sh("mount -t tmpfs bench /run && mkdir -p /run/netns " + DIR)
+    sh("mount -n -t tmpfs bench /run && mkdir -p /run/netns " + DIR)
     for name in ("client", "router", "internet"):
         sh(f"ip netns add {name} && ip -n {name} link set lo up")
     sh("""ip link add eth0 netns client type veth peer name lan0 netns router

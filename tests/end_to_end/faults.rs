@@ -30,8 +30,8 @@ fn a_wrong_configuration_is_one_line_with_its_place() {
         let path = path.to_str().expect("UTF-8");
         for (text, line, word) in WRONG {
             fs::write(path, text).expect("tmpfs");
-            for command in ["run", "config check"] {
-                let ran = router.optout_command(&format!("{command} --config {path}"));
+            for command in ["run --config", "config check"] {
+                let ran = router.optout_command(&format!("{command} {path}"));
                 assert_eq!(ran.status.code(), Some(2), "{text:?}: {ran}");
                 assert_eq!(ran.err.trim().lines().count(), 1, "{text:?}: {ran}");
                 assert!(ran.err.contains(&format!("{path}{line}")), "{text:?}: {ran}");
@@ -46,7 +46,7 @@ fn a_wrong_configuration_is_one_line_with_its_place() {
         before.assert_same(&Snapshot::of(router), "after configurations that are wrong");
 
         fs::write(path, "strict = true\n").expect("tmpfs");
-        let ran = router.optout_command(&format!("config check --config {path}"));
+        let ran = router.optout_command(&format!("config check {path}"));
         assert!(ran.status.success(), "{ran}");
         // Whoever may write it could switch optout off.
         router.ok(&format!("chmod 666 {path}"));

@@ -1,8 +1,8 @@
 //! The lab without optout: what the other tests take for granted, so that none
 //! of them passes because the lab is broken.
 
+use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -131,10 +131,12 @@ fn marked() -> usize {
     marked.count()
 }
 
-/// What a lab might have left: mounts and devices.
-fn outside() -> (String, Vec<String>) {
-    let devices = BufReader::new(fs::File::open("/proc/net/dev").expect("proc")).lines();
-    let devices =
-        devices.map_while(Result::ok).filter_map(|l| Some(l.split_once(':')?.0.to_owned()));
-    (fs::read_to_string("/proc/self/mounts").expect("proc"), devices.collect())
+/// What a lab might have left: mounts, devices, files.
+fn outside() -> (String, Vec<String>, Vec<OsString>) {
+    let devices = fs::read_to_string("/proc/net/dev").expect("proc");
+    let devices = devices.lines().filter_map(|line| Some(line.split_once(':')?.0.to_owned()));
+    let files = ["/run", "/etc", "/var/lib"].into_iter().flat_map(fs::read_dir);
+    let mut files: Vec<_> = files.flatten().flatten().map(|file| file.file_name()).collect();
+    files.sort();
+    (fs::read_to_string("/proc/self/mounts").expect("proc"), devices.collect(), files)
 }

@@ -122,7 +122,7 @@ impl Daemon<'_> {
 
     /// Events of the journal, as `optout log --json` prints them.
     pub(crate) fn journal(&self) -> Journal {
-        let text = self.ok(&["log", "--json"]);
+        let text = self.ok(&["log", "--json", "--lines", "0"]);
         let values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
         let values = values.map(|v| v.expect("optout log --json prints JSON"));
         let lines = values.flat_map(|v| match v {

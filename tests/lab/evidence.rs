@@ -83,5 +83,5 @@ const SCRIPTS: &[&str] = &[
     "nft list ruleset",
     "cd /proc/sys/net && grep -rs . ipv4/ip_forward ipv4/conf/all ipv4/conf/default \
      ipv6/conf/all ipv6/conf/default | grep -v stable_secret",
-    "ls -A /run/optout",
+    "find /run/optout -type s",
 ];

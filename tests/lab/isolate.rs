@@ -41,7 +41,9 @@ pub(crate) fn isolated<F: FnOnce()>(test: F) {
     let err = String::from_utf8_lossy(&inner.stderr);
     // A mistyped name would run no test at all and succeed.
     let ran = inner.status.success() && out.contains("1 passed");
-    assert!(ran, "{name}, inside ({}):\n{out}\n{err}", inner.status);
+    // Indented, so that nobody takes what the inner run counts for the outer one's.
+    let said: Vec<String> = out.lines().chain(err.lines()).map(|l| format!("    {l}")).collect();
+    assert!(ran, "{name}, inside ({}):\n{}", inner.status, said.join("\n"));
     for line in err.lines().filter(|line| line.starts_with("measured: ")) {
         let _ = writeln!(std::io::stderr(), "{name}: {line}");
     }

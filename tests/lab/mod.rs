@@ -137,8 +137,9 @@ fn client_addresses(host: u8) -> String {
 const DIR: &str = "/run/lab";
 
 /// Fresh /run and /var/lib for everyone in the lab, and a way to the real /etc.
+/// With `-n` mount(8) writes nothing under the real /run before it is covered.
 const PREPARE: &str = "
-    mount -t tmpfs -o mode=755 lab /run
+    mount -n -t tmpfs -o mode=755 lab /run
     mount -t tmpfs -o mode=755 lab /var/lib
     mkdir -p /run/lab/host-etc /run/optout /var/lib/optout
     mount --rbind /etc /run/lab/host-etc
