@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt,
+    sockopt,
 };
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -50,7 +51,11 @@ pub struct Reply(Way);
 #[derive(Debug)]
 enum Way {
     /// From the address that was asked, which the packet filter knows as its own.
-    Datagram { socket: Arc<UdpSocket>, to: SockaddrIn6, from: libc::in6_pktinfo },
+    Datagram {
+        socket: Arc<UdpSocket>,
+        to: SockaddrIn6,
+        from: libc::in6_pktinfo,
+    },
     Stream(oneshot::Sender<Vec<u8>>),
 }
 

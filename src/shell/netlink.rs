@@ -59,7 +59,11 @@ impl Netlink {
     }
 
     /// Makes an object.
-    pub(crate) fn create(&mut self, what: RouteNetlinkMessage, existing: Existing) -> io::Result<()> {
+    pub(crate) fn create(
+        &mut self,
+        what: RouteNetlinkMessage,
+        existing: Existing,
+    ) -> io::Result<()> {
         let how = match existing {
             Existing::Refuse => NLM_F_EXCL,
             Existing::Replace => NLM_F_REPLACE,
@@ -73,13 +77,19 @@ impl Netlink {
     }
 
     /// Asks for one object.
-    pub(crate) fn one(&mut self, what: RouteNetlinkMessage) -> io::Result<Option<RouteNetlinkMessage>> {
+    pub(crate) fn one(
+        &mut self,
+        what: RouteNetlinkMessage,
+    ) -> io::Result<Option<RouteNetlinkMessage>> {
         // With an acknowledgement, so that the end of the answer is seen.
         self.request(what, NLM_F_ACK).map(|mut answers| answers.pop())
     }
 
     /// Asks for all objects of a kind. Asks anew, a few times, if they changed meanwhile.
-    pub(crate) fn all(&mut self, what: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+    pub(crate) fn all(
+        &mut self,
+        what: RouteNetlinkMessage,
+    ) -> io::Result<Vec<RouteNetlinkMessage>> {
         let mut last = Ok(Vec::new());
         for _ in 0..DUMP_TRIES {
             last = self.request(what.clone(), NLM_F_DUMP);
@@ -206,7 +216,8 @@ pub(crate) fn split_frame(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// What an `NLMSG_ERROR` says; zero is an acknowledgement.
 fn error_code(frame: &[u8]) -> io::Result<()> {
-    let code = frame.get(HEADER..HEADER + 4).map_or(-libc::EBADMSG, |code| u32_at(code, 0).cast_signed());
+    let code =
+        frame.get(HEADER..HEADER + 4).map_or(-libc::EBADMSG, |code| u32_at(code, 0).cast_signed());
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code.saturating_neg())) }
 }
 

@@ -79,8 +79,14 @@ impl Tun {
     /// [`TunError`]: one line with the remedy.
     pub fn open(name: &str) -> Result<Self, TunError> {
         let named = || name.to_owned();
-        let odd = |c: char| c.is_whitespace() || matches!(c, '/' | ':' | '%') || !c.is_ascii_graphic();
-        if name.is_empty() || name.len() > MAX_NAME || name == "." || name == ".." || name.contains(odd) {
+        let odd =
+            |c: char| c.is_whitespace() || matches!(c, '/' | ':' | '%') || !c.is_ascii_graphic();
+        if name.is_empty()
+            || name.len() > MAX_NAME
+            || name == "."
+            || name == ".."
+            || name.contains(odd)
+        {
             return Err(TunError::BadName { name: named() });
         }
         // Asked first, because the driver would hand us a persistent TUN of

@@ -23,7 +23,8 @@ impl Rule {
             IpAddr::V4(v4) => (12, v4.octets().to_vec()), // RFC 791 §3.1
             IpAddr::V6(v6) => (8, v6.octets().to_vec()),  // RFC 8200 §3
         };
-        let mask: Vec<u8> = (0_u8..).map(|at| mask_octet(prefix.length(), at)).take(octets.len()).collect();
+        let mask: Vec<u8> =
+            (0_u8..).map(|at| mask_octet(prefix.length(), at)).take(octets.len()).collect();
         self.payload(NETWORK_HEADER, offset, octets.len()).mask(&mask).compare(EQUAL, &octets)
     }
 
@@ -107,10 +108,8 @@ impl Rule {
             IpAddr::V4(v4) => (NFPROTO_IPV4, v4.octets().to_vec()),
             IpAddr::V6(v6) => (NFPROTO_IPV6, v6.octets().to_vec()),
         };
-        let nat = Attributes::default()
-            .number(1, NAT_DNAT)
-            .number(2, family.into())
-            .number(3, REGISTER);
+        let nat =
+            Attributes::default().number(1, NAT_DNAT).number(2, family.into()).number(3, REGISTER);
         self.immediate(&octets).expression("nat", &nat)
     }
 
@@ -157,7 +156,8 @@ impl Rule {
     }
 
     fn compare(self, how: u32, with: &[u8]) -> Self {
-        let compare = Attributes::default().number(1, REGISTER).number(2, how).nest(3, &value(with));
+        let compare =
+            Attributes::default().number(1, REGISTER).number(2, how).nest(3, &value(with));
         self.expression("cmp", &compare)
     }
 

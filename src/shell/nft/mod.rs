@@ -130,8 +130,7 @@ fn translations(batch: &mut Batch, plan: &Plan, around: &Surroundings) {
     for client in clients(around) {
         let link_local = client.contains(LINK_LOCAL.into());
         let forwards = if client.is_v6() { around.forwards_v6 } else { around.forwards_v4 };
-        let inside =
-            if client.is_v6() { plan.resolver_v6.into() } else { plan.resolver_v4.into() };
+        let inside = if client.is_v6() { plan.resolver_v6.into() } else { plan.resolver_v4.into() };
         let rule = Rule::default().family(client.is_v6()).source(client);
         if forwards && !link_local {
             add(batch, "clients", rule.translate_to(inside));

@@ -303,11 +303,22 @@ fn the_listener_is_closed_to_those_who_were_not_redirected() {
             for tcp in ["True", "False"] {
                 let script = ask.replace("TCP", tcp);
                 let said = Command::new("nsenter")
-                    .args(["-t", &home.client.pid().to_string(), "-n", "--", "python3", "-c", &script])
+                    .args([
+                        "-t",
+                        &home.client.pid().to_string(),
+                        "-n",
+                        "--",
+                        "python3",
+                        "-c",
+                        &script,
+                    ])
                     .args(["192.168.7.1", "fe80::1%eth"])
                     .output()
                     .unwrap();
-                assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "TimeoutError TimeoutError");
+                assert_eq!(
+                    String::from_utf8_lossy(&said.stdout).trim(),
+                    "TimeoutError TimeoutError"
+                );
             }
             assert_eq!(home.answers(LINK_LOCAL, false), "tun", "it does listen");
             listening.stop();

@@ -246,7 +246,8 @@ fn addresses(
 }
 
 fn has_v6() -> bool {
-    fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6").is_ok_and(|off| off.trim() == "0")
+    fs::read_to_string("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+        .is_ok_and(|off| off.trim() == "0")
 }
 
 fn switch(path: &str) -> bool {
@@ -262,10 +263,10 @@ fn is_no_way(error: &io::Error) -> bool {
 
 /// Private prefixes, which no client from the Internet has.
 const PRIVATE: [(IpAddr, u8); 7] = [
-    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),     // RFC 1918
-    (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),  // RFC 1918
+    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8), // RFC 1918
+    (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12), // RFC 1918
     (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16), // RFC 1918
-    (IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10),  // RFC 6598
+    (IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10), // RFC 6598
     (IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16), // RFC 3927
     (IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7), // RFC 4193
     (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10), // RFC 4291

@@ -81,7 +81,10 @@ impl Default for Plan {
             address_table: 5354,
             priority: 5300,
             sinkhole_v4: Prefix::new(Ipv4Addr::new(198, 18, 0, 0).into(), 15), // RFC 2544
-            sinkhole_v6: Prefix::new(Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0).into(), 64),
+            sinkhole_v6: Prefix::new(
+                Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0).into(),
+                64,
+            ),
             resolver_v4: Ipv4Addr::new(198, 18, 0, 53),
             resolver_v6: Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0x53),
             listener: None,
@@ -260,7 +263,9 @@ impl Routes {
             self.bring_up()?;
         }
         let mut moved = match self.fill_tables() {
-            Err(RouteError::Kernel { source, .. }) if source.raw_os_error() == Some(libc::ENETDOWN) => {
+            Err(RouteError::Kernel { source, .. })
+                if source.raw_os_error() == Some(libc::ENETDOWN) =>
+            {
                 self.bring_up()?;
                 self.fill_tables()?
             }
@@ -346,8 +351,7 @@ impl Drop for Routes {
 
 /// Refuses to share a table or a priority.
 fn free(netlink: &mut Netlink, plan: &Plan) -> Result<(), RouteError> {
-    let strangers =
-        rules::strangers(netlink, plan).map_err(|e| kernel("read routing rules", e))?;
+    let strangers = rules::strangers(netlink, plan).map_err(|e| kernel("read routing rules", e))?;
     if let Some(&(priority, table)) = strangers.first() {
         return Err(if [plan.dns_table, plan.address_table].contains(&table) {
             RouteError::TableTaken { table }

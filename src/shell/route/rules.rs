@@ -4,7 +4,9 @@ use std::io;
 use std::net::IpAddr;
 
 use rtnetlink::packet_route::route::RouteProtocol;
-use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange};
+use rtnetlink::packet_route::rule::{
+    RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange,
+};
 use rtnetlink::packet_route::{IpProtocol, RouteNetlinkMessage};
 
 use super::links::family;
@@ -72,7 +74,9 @@ pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix]) -> Vec<Rule>
 pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bool> {
     let mut changed = remove_others(netlink, wanted)?;
     let present = ours(netlink)?;
-    for rule in wanted.iter().filter(|rule| !present.iter().any(|(have, _)| have.as_ref() == Some(rule))) {
+    for rule in
+        wanted.iter().filter(|rule| !present.iter().any(|(have, _)| have.as_ref() == Some(rule)))
+    {
         changed = true;
         match netlink.create(RouteNetlinkMessage::NewRule(rule.message()), Existing::Refuse) {
             Err(error) if error.raw_os_error() != Some(libc::EEXIST) => return Err(error),
@@ -134,7 +138,13 @@ fn all(netlink: &mut Netlink) -> io::Result<Vec<RuleMessage>> {
         message.header.family = family(v6);
         let answers = match netlink.all(RouteNetlinkMessage::GetRule(message)) {
             // No IPv6 in this kernel, so none of its rules.
-            Err(error) if v6 && matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)) => {
+            Err(error)
+                if v6
+                    && matches!(
+                        error.raw_os_error(),
+                        Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP)
+                    ) =>
+            {
                 continue;
             }
             answers => answers?,

@@ -38,12 +38,13 @@ pub(crate) fn wanted(
     device: u32,
     addresses: &[Prefix],
 ) -> Vec<Route> {
-    let everywhere =
-        [Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 0), Prefix::new(Ipv6Addr::UNSPECIFIED.into(), 0)];
+    let everywhere = [
+        Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+        Prefix::new(Ipv6Addr::UNSPECIFIED.into(), 0),
+    ];
     let questions = everywhere.into_iter().map(|to| (plan.dns_table, to));
     let sinkholes = [plan.sinkhole_v4, plan.sinkhole_v6];
-    let addresses =
-        sinkholes.iter().chain(addresses).map(|&to| (plan.address_table, to));
+    let addresses = sinkholes.iter().chain(addresses).map(|&to| (plan.address_table, to));
     let mut routes = Vec::new();
     for (table, to) in questions.chain(addresses) {
         if to.is_v6() && !around.has_v6 {
@@ -152,7 +153,9 @@ fn removal(route: &RouteMessage) -> RouteMessage {
     message.header.flags = Default::default();
     let reject = route.header.kind == RouteType::Unreachable;
     let names = route.attributes.iter().filter(|attribute| match attribute {
-        RouteAttribute::Table(_) | RouteAttribute::Destination(_) | RouteAttribute::Priority(_) => true,
+        RouteAttribute::Table(_) | RouteAttribute::Destination(_) | RouteAttribute::Priority(_) => {
+            true
+        }
         RouteAttribute::Oif(_) => !reject,
         _ => false,
     });

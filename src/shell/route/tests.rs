@@ -87,7 +87,8 @@ fn questions_and_sinkhole_come_and_nothing_else_does() {
             assert_eq!(taken(&tun, b"off"), 0, "set up, but not on");
             routes.capture_on().unwrap();
             assert_eq!(routes.problems(), Vec::<String>::new());
-            for to in FOREIGN.into_iter().chain(["198.19.0.7:443", "[fd6f:7074:6f75:7400::7]:443"]) {
+            for to in FOREIGN.into_iter().chain(["198.19.0.7:443", "[fd6f:7074:6f75:7400::7]:443"])
+            {
                 send(to, b"come", false).unwrap();
                 assert_eq!(taken(&tun, b"come"), 1, "{to}");
                 if to.ends_with(":53") {
@@ -115,8 +116,14 @@ fn the_device_has_the_path_mtu_and_no_addresses() {
             assert_eq!(routes.surroundings().mtu, 1400);
             assert!(sh("ip link show optout0").contains("mtu 1400"));
             assert_eq!(sh("ip addr show optout0 | grep inet || true"), "");
-            assert!(sh("ip route show table 5353").contains("default dev optout0 proto 235 scope link src 192.0.2.2"));
-            assert!(sh("ip -6 route show table 5354").contains("fd6f:7074:6f75:7400::/64 dev optout0 proto 235 src 2001:db8::2"));
+            assert!(
+                sh("ip route show table 5353")
+                    .contains("default dev optout0 proto 235 scope link src 192.0.2.2")
+            );
+            assert!(
+                sh("ip -6 route show table 5354")
+                    .contains("fd6f:7074:6f75:7400::/64 dev optout0 proto 235 src 2001:db8::2")
+            );
         });
     });
 }
@@ -140,7 +147,8 @@ fn a_socket_bound_to_a_link_is_covered_too() {
                          s.setsockopt(*((0,50) if to[0]==2 else (41,76)),i)\n\
                          s.sendto(b'resolved',to[4])"
                     )
-                    .replace('[', "[").replace("'[2001:db8:53::53]:53'.rsplit(':',1)", "('2001:db8:53::53',53)");
+                    .replace('[', "[")
+                    .replace("'[2001:db8:53::53]:53'.rsplit(':',1)", "('2001:db8:53::53',53)");
                     let done = Command::new("python3").args(["-c", &script]).status().unwrap();
                     assert!(done.success());
                     assert_eq!(taken(&tun, b"resolved"), 1, "{to} {fail:?}");
@@ -187,18 +195,22 @@ fn a_killed_run_falls_through_when_open_and_refuses_when_closed() {
             });
             assert!(rules().contains("lookup 5353"), "the rules are left");
             let counted = || internet.sh("nft list counters | grep packets || true");
-            internet.sh(
-                "nft add table inet t; nft add counter inet t q
+            internet.sh("nft add table inet t; nft add counter inet t q
                  nft 'add chain inet t c { type filter hook prerouting priority 0; }'
-                 nft add rule inet t c udp dport 53 counter name q",
-            );
+                 nft add rule inet t c udp dport 53 counter name q");
             for to in FOREIGN {
                 let outcome = send(to, b"after", false);
                 match fail {
                     Fail::Open => outcome.unwrap(),
                     Fail::Closed => {
                         let error = outcome.unwrap_err();
-                        assert!(matches!(error.raw_os_error(), Some(libc::EHOSTUNREACH | libc::ENETUNREACH)), "{error}");
+                        assert!(
+                            matches!(
+                                error.raw_os_error(),
+                                Some(libc::EHOSTUNREACH | libc::ENETUNREACH)
+                            ),
+                            "{error}"
+                        );
                     }
                 }
             }
@@ -225,10 +237,26 @@ fn what_another_program_uses_is_left_alone_and_named() {
     isolated(name!("what_another_program_uses_is_left_alone_and_named"), || {
         let _internet = host();
         for (make, unmake, want) in [
-            ("ip route add 203.0.113.0/24 dev wan table 5353", "ip route flush table 5353", "cannot use routing table 5353"),
-            ("ip -6 route add 2001:db8:9::/64 dev wan table 5354", "ip -6 route flush table 5354", "cannot use routing table 5354"),
-            ("ip rule add pref 5301 from 203.0.113.7 lookup main", "ip rule del pref 5301", "cannot use rule priority 5301"),
-            ("ip rule add pref 99 from 203.0.113.7 lookup 5354", "ip rule del pref 99", "cannot use routing table 5354"),
+            (
+                "ip route add 203.0.113.0/24 dev wan table 5353",
+                "ip route flush table 5353",
+                "cannot use routing table 5353",
+            ),
+            (
+                "ip -6 route add 2001:db8:9::/64 dev wan table 5354",
+                "ip -6 route flush table 5354",
+                "cannot use routing table 5354",
+            ),
+            (
+                "ip rule add pref 5301 from 203.0.113.7 lookup main",
+                "ip rule del pref 5301",
+                "cannot use rule priority 5301",
+            ),
+            (
+                "ip rule add pref 99 from 203.0.113.7 lookup 5354",
+                "ip rule del pref 99",
+                "cannot use routing table 5354",
+            ),
         ] {
             sh(make);
             let before = state();
@@ -374,11 +402,11 @@ fn our_own_question_that_would_come_back_is_found() {
             let mut routes = Routes::set_up(plan.clone(), &tun).unwrap();
             routes.capture_on().unwrap();
             let upstreams: Vec<SocketAddr> = FOREIGN.iter().map(|to| to.parse().unwrap()).collect();
-            let by = |ours: bool| {
-                move |to: SocketAddr, bytes: &[u8]| send(&to.to_string(), bytes, ours)
-            };
+            let by =
+                |ours: bool| move |to: SocketAddr, bytes: &[u8]| send(&to.to_string(), bytes, ours);
             self_test(&tun, &plan, &upstreams, by(true)).await.unwrap();
-            let error = self_test(&tun, &plan, &upstreams, by(false)).await.unwrap_err().to_string();
+            let error =
+                self_test(&tun, &plan, &upstreams, by(false)).await.unwrap_err().to_string();
             assert!(error.contains("198.51.100.53:53 came back"), "{error}");
             assert!(error.contains("with our mark the kernel sends it to wan by table 254, without the kernel sends it to optout0 by table 5353"), "{error}");
             // Somebody's filter takes the mark off.
