@@ -863,7 +863,7 @@ fn a_flood_of_syns_leaves_the_established_alone_and_lets_new_ones_in() {
         bare.give(asking);
     }
     let answered = std::iter::from_fn(|| bare.streams.next_query()).count();
-    assert_eq!(answered, established.into());
+    assert_eq!(answered, usize::from(established));
     bare.wait(PATIENCE * 5);
     assert!(bare.streams.is_empty());
 }
