@@ -81,13 +81,13 @@ pub(super) fn line_of(text: &str, path: &str) -> u32 {
 /// Lines of the items of the list `key`.
 pub(super) fn lines_of(text: &str, key: &str) -> Vec<u32> {
     let Ok(table) = DeTable::parse(text) else { return Vec::new() };
-    let Some(DeValue::Array(items)) = table.get_ref().get(key).map(|value| value.get_ref()) else {
+    let Some(DeValue::Array(items)) = table.get_ref().get(key).map(toml::Spanned::get_ref) else {
         return Vec::new();
     };
     // The items come in order, so each line is counted on from the one before.
     let (mut line, mut from) = (1, 0);
     let mut lines = Vec::with_capacity(items.len());
-    for item in items.iter() {
+    for item in items {
         let start = item.span().start;
         line += line_at(text.get(from..start).unwrap_or_default(), usize::MAX) - 1;
         from = start;
@@ -97,8 +97,7 @@ pub(super) fn lines_of(text: &str, key: &str) -> Vec<u32> {
 }
 
 fn line_at(text: &str, offset: usize) -> u32 {
-    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-    let breaks = before.iter().filter(|&&byte| byte == b'\n').count();
+    let breaks = text.get(..offset).unwrap_or(text).matches('\n').count();
     u32::try_from(breaks).unwrap_or(u32::MAX).saturating_add(1)
 }
 

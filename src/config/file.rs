@@ -16,6 +16,7 @@ use super::{FailPolicy, ListFormat, Privacy};
 /// skipped leaves the user unprotected and sure of the opposite.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the file has these switches")]
 pub(super) struct File {
     pub mode: GlobalMode,
     pub strict: bool,

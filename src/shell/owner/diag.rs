@@ -1,4 +1,4 @@
-//! Which socket has this flow? As the kernel says, by sock_diag(7).
+//! Which socket has this flow? As the kernel says, by `sock_diag(7)`.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};

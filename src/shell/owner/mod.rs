@@ -1,6 +1,6 @@
 //! Whose flow is this? The program on this host behind a five-tuple.
 //!
-//! The kernel names the socket (sock_diag(7): user and inode), and /proc names
+//! The kernel names the socket (`sock_diag(7)`: user and inode), and /proc names
 //! the process that holds it. Both may take a millisecond, so they have a
 //! thread of their own; it sleeps while nobody asks.
 

@@ -1,6 +1,7 @@
-//! Which process holds this socket? As /proc says (proc_pid_fd(5)).
+//! Which process holds this socket? As /proc says (`proc_pid_fd(5)`).
 
 use std::collections::VecDeque;
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::fcntl::readlinkat;
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::Mode;
 
 /// The processes of this host.
 ///
@@ -89,13 +92,13 @@ impl Processes {
     /// Whether one of the process's descriptors is a link to `wanted`. Read as a
     /// link and not followed: a file on a dead server would make us wait.
     fn holds(&self, pid: u32, wanted: &[u8]) -> bool {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let path = self.proc.join(pid.to_string()).join("fd");
-        let (Ok(entries), Ok(dir)) = (fs::read_dir(&path), File::open(&path)) else {
-            return false;
-        };
-        entries.filter_map(Result::ok).any(|entry| {
-            readlinkat(&dir, entry.file_name().as_os_str())
-                .is_ok_and(|link| link.as_bytes() == wanted)
+        let Ok(mut dir) = Dir::open(&path, flags, Mode::empty()) else { return false };
+        let names: Vec<CString> =
+            dir.iter().filter_map(|entry| Some(entry.ok()?.file_name().to_owned())).collect();
+        names.iter().any(|name| {
+            readlinkat(&dir, name.as_c_str()).is_ok_and(|link| link.as_bytes() == wanted)
         })
     }
 
@@ -138,7 +141,7 @@ const MANY_IN_ONE: &[&str] =
     &["busybox", "toybox", "coreutils", "app_process", "app_process32", "app_process64"];
 
 /// Processes looked at first. Few programs speak at a time.
-const RECENT: usize = 8;
+const RECENT: usize = 16;
 
 /// Sockets kept in mind. A few flows of one socket follow one another.
 const SOCKETS: usize = 64;
@@ -148,4 +151,4 @@ const LONGEST_NAME: usize = 64;
 
 /// Longest search. With more processes than can be looked into by then, the
 /// user is known and the process is not.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(100);

@@ -11,7 +11,7 @@ use crate::shell::netns_test::{isolated, sh};
 
 /// A process that opens sockets and waits; killed when dropped.
 struct App {
-    child: Child,
+    child: Killed,
     /// What it printed first: the source of its flow.
     source: SocketAddr,
 }
@@ -30,18 +30,22 @@ impl App {
             .args(["python3", "-c", &code])
             .stdout(Stdio::piped())
             .spawn()
+            .map(Killed)
             .expect("python3 starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let source = line.trim().parse().unwrap_or_else(|_| panic!("{code}\nsaid {line:?}"));
         Self { child, source }
     }
 }
 
-impl Drop for App {
+/// A process that a test that panics does not leave behind.
+struct Killed(Child);
+
+impl Drop for Killed {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -64,98 +68,101 @@ fn local(source: SocketAddr, ip: &str) -> SocketAddr {
 fn expect_python(finder: &mut Finder, flow: &FiveTuple, app: &App) {
     let owner = finder.find(flow);
     assert_eq!(owner.uid, Some(0), "{flow:?}");
-    assert_eq!(owner.pid, Some(app.child.id()), "{flow:?}");
+    assert_eq!(owner.pid, Some(app.child.0.id()), "{flow:?}");
     let program = owner.program.expect("a program");
     assert!(program.starts_with("python3"), "{program}");
 }
+
+/// What a program does, and what its packets look like.
+const SOCKETS: &[(&str, Protocol, &str, &str)] = &[
+    // Connected, as resolvers do.
+    (
+        "s = socket.socket(AF4, UDP); s.connect(('192.0.2.53', 53))",
+        Protocol::Udp,
+        "192.0.2.1",
+        "192.0.2.53:53",
+    ),
+    (
+        "s = socket.socket(AF6, UDP); s.connect(('2001:db8::53', 53))",
+        Protocol::Udp,
+        "2001:db8::1",
+        "[2001:db8::53]:53",
+    ),
+    // Not connected.
+    (
+        "s = socket.socket(AF4, UDP); s.sendto(b'q', ('192.0.2.53', 53))",
+        Protocol::Udp,
+        "192.0.2.1",
+        "192.0.2.53:53",
+    ),
+    (
+        "s = socket.socket(AF6, UDP); s.sendto(b'q', ('2001:db8::53', 53))",
+        Protocol::Udp,
+        "2001:db8::1",
+        "[2001:db8::53]:53",
+    ),
+    // IPv4 out of an IPv6 socket, connected and not, UDP and TCP.
+    (
+        "s = socket.socket(AF6, UDP); s.connect(('::ffff:192.0.2.53', 53))",
+        Protocol::Udp,
+        "192.0.2.1",
+        "192.0.2.53:53",
+    ),
+    (
+        "s = socket.socket(AF6, UDP); s.sendto(b'q', ('::ffff:192.0.2.53', 53))",
+        Protocol::Udp,
+        "192.0.2.1",
+        "192.0.2.53:53",
+    ),
+    (
+        "s = socket.socket(AF6, TCP); s.setblocking(False); s.connect_ex(('::ffff:192.0.2.53', 443))",
+        Protocol::Tcp,
+        "192.0.2.1",
+        "192.0.2.53:443",
+    ),
+    // Connecting, as at the moment when its SYN is seen.
+    (
+        "s = socket.socket(AF4, TCP); s.setblocking(False); s.connect_ex(('192.0.2.53', 443))",
+        Protocol::Tcp,
+        "192.0.2.1",
+        "192.0.2.53:443",
+    ),
+    (
+        "s = socket.socket(AF6, TCP); s.setblocking(False); s.connect_ex(('2001:db8::53', 443))",
+        Protocol::Tcp,
+        "2001:db8::1",
+        "[2001:db8::53]:443",
+    ),
+    // Bound to a device, which the exact look-up misses.
+    (
+        "s = socket.socket(AF4, UDP); s.setsockopt(1, 25, b'd0'); s.sendto(b'q', ('192.0.2.53', 53))",
+        Protocol::Udp,
+        "192.0.2.1",
+        "192.0.2.53:53",
+    ),
+    (
+        "s = socket.socket(AF4, TCP); s.setsockopt(1, 25, b'd0'); s.setblocking(False); s.connect_ex(('192.0.2.53', 443))",
+        Protocol::Tcp,
+        "192.0.2.1",
+        "192.0.2.53:443",
+    ),
+    // To the link-local address of a router; the packet names no scope.
+    (
+        "s = socket.socket(AF6, UDP); s.connect(('fe80::53', 53, 0, socket.if_nametoindex('d0')))",
+        Protocol::Udp,
+        "fe80::1",
+        "[fe80::53]:53",
+    ),
+];
 
 #[test]
 fn every_kind_of_socket_has_its_owner() {
     isolated("shell::owner::tests::every_kind_of_socket_has_its_owner", || {
         network();
         let mut finder = Finder::new(Path::new("/proc"));
-        for (code, protocol, local_ip, destination) in [
-            // Connected, as resolvers do.
-            (
-                "s = socket.socket(AF4, UDP); s.connect(('192.0.2.53', 53))",
-                Protocol::Udp,
-                "192.0.2.1",
-                "192.0.2.53:53",
-            ),
-            (
-                "s = socket.socket(AF6, UDP); s.connect(('2001:db8::53', 53))",
-                Protocol::Udp,
-                "2001:db8::1",
-                "[2001:db8::53]:53",
-            ),
-            // Not connected.
-            (
-                "s = socket.socket(AF4, UDP); s.sendto(b'q', ('192.0.2.53', 53))",
-                Protocol::Udp,
-                "192.0.2.1",
-                "192.0.2.53:53",
-            ),
-            (
-                "s = socket.socket(AF6, UDP); s.sendto(b'q', ('2001:db8::53', 53))",
-                Protocol::Udp,
-                "2001:db8::1",
-                "[2001:db8::53]:53",
-            ),
-            // IPv4 out of an IPv6 socket, connected and not, UDP and TCP.
-            (
-                "s = socket.socket(AF6, UDP); s.connect(('::ffff:192.0.2.53', 53))",
-                Protocol::Udp,
-                "192.0.2.1",
-                "192.0.2.53:53",
-            ),
-            (
-                "s = socket.socket(AF6, UDP); s.sendto(b'q', ('::ffff:192.0.2.53', 53))",
-                Protocol::Udp,
-                "192.0.2.1",
-                "192.0.2.53:53",
-            ),
-            (
-                "s = socket.socket(AF6, TCP); s.setblocking(False); s.connect_ex(('::ffff:192.0.2.53', 443))",
-                Protocol::Tcp,
-                "192.0.2.1",
-                "192.0.2.53:443",
-            ),
-            // Connecting, as at the moment when its SYN is seen.
-            (
-                "s = socket.socket(AF4, TCP); s.setblocking(False); s.connect_ex(('192.0.2.53', 443))",
-                Protocol::Tcp,
-                "192.0.2.1",
-                "192.0.2.53:443",
-            ),
-            (
-                "s = socket.socket(AF6, TCP); s.setblocking(False); s.connect_ex(('2001:db8::53', 443))",
-                Protocol::Tcp,
-                "2001:db8::1",
-                "[2001:db8::53]:443",
-            ),
-            // Bound to a device, which the exact look-up misses.
-            (
-                "s = socket.socket(AF4, UDP); s.setsockopt(1, 25, b'd0'); s.sendto(b'q', ('192.0.2.53', 53))",
-                Protocol::Udp,
-                "192.0.2.1",
-                "192.0.2.53:53",
-            ),
-            (
-                "s = socket.socket(AF4, TCP); s.setsockopt(1, 25, b'd0'); s.setblocking(False); s.connect_ex(('192.0.2.53', 443))",
-                Protocol::Tcp,
-                "192.0.2.1",
-                "192.0.2.53:443",
-            ),
-            // To the link-local address of a router; the packet names no scope.
-            (
-                "s = socket.socket(AF6, UDP); s.connect(('fe80::53%d0', 53))",
-                Protocol::Udp,
-                "fe80::1",
-                "[fe80::53]:53",
-            ),
-        ] {
+        for (code, protocol, local_ip, destination) in SOCKETS {
             let app = App::start(code);
-            let flow = flow(protocol, local(app.source, local_ip), destination);
+            let flow = flow(*protocol, local(app.source, local_ip), destination);
             expect_python(&mut finder, &flow, &app);
             expect_python(&mut Finder::new(Path::new("/proc")), &flow, &app);
         }
@@ -250,13 +257,13 @@ fn a_search_among_300_processes_takes_milliseconds() {
         network();
         let app = App::start("s = socket.socket(AF4, UDP); s.connect(('192.0.2.53', 53))");
         // They are newer, so they are looked into before it.
-        let mut crowd: Vec<_> = (0..300)
-            .map(|_| Command::new("sleep").arg("600").spawn().expect("sleep starts"))
+        let crowd: Vec<_> = (0..300)
+            .map(|_| Command::new("sleep").arg("600").spawn().map(Killed).expect("sleep starts"))
             .collect();
         let flow = flow(Protocol::Udp, app.source, "192.0.2.53:53");
         let time = |finder: &mut Finder| {
             let before = Instant::now();
-            assert_eq!(finder.find(&flow).pid, Some(app.child.id()));
+            assert_eq!(finder.find(&flow).pid, Some(app.child.0.id()));
             before.elapsed()
         };
         let mut finder = Finder::new(Path::new("/proc"));
@@ -266,11 +273,10 @@ fn a_search_among_300_processes_takes_milliseconds() {
         let recent = time(&mut finder);
         let known = time(&mut finder);
         println!("cold {cold:?}, process known {recent:?}, socket known {known:?}");
-        for child in &mut crowd {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-        // An aim of 2 ms, with room for a loaded machine and a debug build.
-        assert!(cold < Duration::from_millis(20) && known < Duration::from_millis(5));
+        drop(crowd);
+        // Only the first search for a process that never spoke looks into all. The
+        // bounds leave room for a loaded machine and a debug build.
+        assert!(cold < Duration::from_millis(60), "{cold:?}");
+        assert!(recent < Duration::from_millis(2) && known < Duration::from_millis(2));
     });
 }

@@ -236,7 +236,7 @@ impl Upstreams {
             Err(Errno::EINTR) => {}
             Err(error) => {
                 log::error!("cannot wait for upstreams: {error}; restart optout");
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
