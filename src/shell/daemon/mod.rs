@@ -40,7 +40,7 @@ use crate::shell::notify::Notify;
 use crate::shell::owner::Owners;
 use crate::shell::privileges;
 use crate::shell::signals::{Signals, Told};
-use crate::shell::state::StateFile;
+use crate::shell::state::{State, StateFile};
 use crate::shell::upstream::{Reply, Upstreams};
 use crate::shell::{clock, config_file};
 
@@ -89,7 +89,8 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
 struct Daemon {
     config: Config,
     config_path: Option<PathBuf>,
-    state: StateFile,
+    state_file: StateFile,
+    state: State,
     rulebook: Rulebook,
     policy: Arc<Policy>,
     engine: Engine,
@@ -131,14 +132,14 @@ impl Daemon {
         let signals = Signals::new().map_err(DaemonError::system("listen for signals"))?;
         folder(&config.state_dir)?;
         let mut problems = Problems::default();
-        let (state, problem) = StateFile::load(&config.state_dir);
-        problems.set("state", problem);
+        let (state_file, state, problem) = StateFile::load(&config.state_dir);
+        problems.set("state", problem.map(|error| error.to_string()));
         let (journal, problem) = Journal::open(&config.state_dir, journal_settings(&config));
         if let Some(problem) = problem {
             log::warn!("{problem}");
         }
         let rulebook = Rulebook::read(&config);
-        let (policy, _) = rulebook.policy(&config, state.get());
+        let (policy, _) = rulebook.policy(&config, &state);
         let upstreams = Upstreams::new(Some(config.mark))?;
         let owners = Owners::start().map_err(DaemonError::system("start the owner search"))?;
         let (questions, local) = mpsc::channel(LOCAL_QUEUE);
@@ -150,6 +151,7 @@ impl Daemon {
         let mut daemon = Self {
             config,
             config_path,
+            state_file,
             state,
             rulebook,
             policy,
@@ -324,7 +326,6 @@ impl Daemon {
         let wall = clock::wall_seconds();
         let pause = self
             .state
-            .get()
             .paused_until
             .map(|until| Duration::from_secs(until.saturating_sub(wall).max(0).unsigned_abs()));
         [engine, journal, rule, pause].into_iter().flatten().min()
@@ -336,13 +337,13 @@ impl Daemon {
         if self.journal.next_flush().is_some_and(|due| due <= std::time::Instant::now()) {
             self.journal.flush();
         }
-        if self.state.get().paused_until.is_some_and(|until| until <= clock::wall_seconds()) {
+        if self.state.paused_until.is_some_and(|until| until <= clock::wall_seconds()) {
             let _ = self.resume(); // a problem is in the status
         }
         if self
             .state
-            .get()
             .rules
+            .known
             .iter()
             .any(|rule| rule.until.is_some_and(|until| until <= clock::wall_seconds()))
         {

@@ -9,11 +9,12 @@ use crate::core::catalog::{self, Action};
 use crate::core::engine::Input;
 use crate::core::policy::Policy;
 use crate::core::verdict::Mode;
-use crate::request::{LogQuery, Request, Response, UserRule, VendorLine};
+use crate::request::{LogLine, LogQuery, Request, Response, UserRule, VendorLine};
 use crate::shell::clock;
 use crate::shell::control::explain;
 use crate::shell::control::server::{Asked, Reply, Taken};
-use crate::shell::journal::{self, JournalError, Known, Reader};
+use crate::shell::journal::{self, JournalError, Known, Reader, Subscription};
+use crate::shell::state::State;
 
 use super::rulebook::Rulebook;
 
@@ -70,7 +71,7 @@ impl Daemon {
     }
 
     fn pause(&mut self, seconds: u64) -> Outcome {
-        if !self.state.get().on {
+        if !self.state.on {
             return Err(
                 "optout is off, so there is nothing to pause; `optout on` switches it on".into()
             );
@@ -99,15 +100,16 @@ impl Daemon {
         }
     }
 
-    fn change_state(&mut self, change: impl FnOnce(&mut crate::shell::state::State)) {
-        let saved = self.state.change(change);
+    fn change_state(&mut self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state);
+        let saved = self.state_file.save(&self.state);
         // What cannot be written still holds until the next start.
         self.problems.set("state", saved.err().map(|error| error.to_string()));
     }
 
     /// Makes a new policy of what is known now, and puts it in force.
     pub(super) fn renew_policy(&mut self) {
-        let (policy, problems) = self.rulebook.policy(&self.config, self.state.get());
+        let (policy, problems) = self.rulebook.policy(&self.config, &self.state);
         let lists = self.rulebook.problems();
         self.problems.set("rules", problems.into_iter().chain(lists));
         self.policy = Arc::clone(&policy);
@@ -118,7 +120,7 @@ impl Daemon {
     fn user_rules(&self) -> Vec<UserRule> {
         let wall = clock::wall_seconds();
         let live = |rule: &&UserRule| rule.until.is_none_or(|until| until > wall);
-        self.state.get().rules.iter().filter(live).cloned().collect()
+        self.state.rules.known.iter().filter(live).cloned().collect()
     }
 
     fn add_rule(&mut self, rule: UserRule) -> Outcome {
@@ -126,18 +128,18 @@ impl Daemon {
             return Err("the time of this rule is over already; give a later end".into());
         }
         self.change_state(|state| {
-            state.rules.retain(|known| !same_scope(known, &rule));
-            state.rules.push(rule);
+            state.rules.known.retain(|known| !same_scope(known, &rule));
+            state.rules.known.push(rule);
         });
         self.renew_policy();
         Ok(None)
     }
 
     fn remove_rule(&mut self, subject: &str) -> Outcome {
-        let before = self.state.get().rules.len();
+        let before = self.state.rules.known.len();
         let subject = subject.trim_end_matches('.').to_ascii_lowercase();
-        self.change_state(|state| state.rules.retain(|rule| rule.subject != subject));
-        if self.state.get().rules.len() == before {
+        self.change_state(|state| state.rules.known.retain(|rule| rule.subject != subject));
+        if self.state.rules.known.len() == before {
             return Err(format!(
                 "there is no rule of yours for {subject:?}; `optout allow` and `optout block` show them"
             ));
@@ -150,7 +152,7 @@ impl Daemon {
     pub(super) fn forget_ended_rules(&mut self) {
         let wall = clock::wall_seconds();
         self.change_state(|state| {
-            state.rules.retain(|rule| rule.until.is_none_or(|until| until > wall));
+            state.rules.known.retain(|rule| rule.until.is_none_or(|until| until > wall));
         });
         self.renew_policy();
     }
@@ -160,13 +162,10 @@ impl Daemon {
             return Err(format!("there is no vendor {key:?}; `optout vendors` lists them"));
         }
         self.change_state(|state| {
-            if let Some(mode) = mode {
-                state.vendors.insert(key.into(), mode);
-            }
-            match opted_out {
-                Some(date) if date.is_empty() => drop(state.opted_out.remove(key)),
-                Some(date) => drop(state.opted_out.insert(key.into(), date)),
-                None => {}
+            let vendor = state.vendors.entry(key.into()).or_default();
+            vendor.mode = mode.or(vendor.mode);
+            if let Some(date) = opted_out {
+                vendor.opted_out = Some(date).filter(|date| !date.is_empty());
             }
         });
         self.renew_policy();
@@ -221,32 +220,37 @@ impl Daemon {
         let mut live = query.follow.then(|| self.journal.subscribe());
         let mut reader = self.journal.reader();
         tokio::spawn(async move {
-            let (stored, way) = (query.clone(), reply.clone());
+            let (stored, way, follows) = (query.clone(), reply.clone(), query.follow);
             let read = tokio::task::spawn_blocking(move || {
-                reader.log(&stored, |line| match way.give_blocking(Response::Log(Box::new(line))) {
-                    Taken::Gone => ControlFlow::Break(()),
-                    Taken::Yes | Taken::Full => ControlFlow::Continue(()),
-                })
-            });
-            if let Some(problem) = failure(read.await) {
-                return reply.give(Response::Failed(problem));
-            }
-            if let Some(live) = &mut live {
-                while let Some(line) = live.next().await {
-                    if journal::matches(&query, &line)
-                        && reply.offer(Response::Log(Box::new(line))) == Taken::Gone
-                    {
-                        return;
+                let read = reader.log(&stored, |line| {
+                    match way.give_blocking(Response::Log(Box::new(line))) {
+                        Taken::Gone => ControlFlow::Break(()),
+                        Taken::Yes | Taken::Full => ControlFlow::Continue(()),
                     }
+                });
+                let last = match read {
+                    Err(error) => Response::Failed(error.to_string()),
+                    Ok(()) if follows => return true,
+                    Ok(()) => Response::Done(None),
+                };
+                way.give_blocking(last) == Taken::Full
+            });
+            if !read.await.unwrap_or(false) {
+                return;
+            }
+            while let Some(line) = next(&mut live).await {
+                if journal::matches(&query, &line)
+                    && reply.offer(Response::Log(Box::new(line))) == Taken::Gone
+                {
+                    return;
                 }
             }
-            reply.give(Response::Done(None));
         });
     }
 
     fn report(&mut self, since: i64, reply: Reply) {
         let policy = Arc::clone(&self.policy);
-        let opted_out = self.state.get().opted_out.clone();
+        let opted_out = opted_out(&self.state);
         self.with_reader(reply, move |reader| {
             let known = Known {
                 vendor_name: &|key| catalog::pack(key).map(|pack| pack.name),
@@ -260,7 +264,7 @@ impl Daemon {
 
     fn vendors(&mut self, reply: Reply) {
         let policy = Arc::clone(&self.policy);
-        let opted_out = self.state.get().opted_out.clone();
+        let opted_out = opted_out(&self.state);
         self.with_reader(reply, move |reader| {
             // Without a journal there are still vendors.
             let blocked = reader.blocked_by_vendor().unwrap_or_default();
@@ -312,6 +316,13 @@ pub(crate) fn vendor_lines(
     policy.vendors().filter_map(line).collect()
 }
 
+fn opted_out(state: &State) -> BTreeMap<String, String> {
+    let dated = |(key, vendor): (&String, &crate::shell::state::Vendor)| {
+        vendor.opted_out.clone().map(|date| (key.clone(), date))
+    };
+    state.vendors.iter().filter_map(dated).collect()
+}
+
 fn collects(policy: &Policy, host: &str) -> Option<String> {
     let host = host.parse().ok()?;
     policy.vendors().find_map(|vendor| {
@@ -320,12 +331,8 @@ fn collects(policy: &Policy, host: &str) -> Option<String> {
     })
 }
 
-fn failure(read: Result<Result<(), JournalError>, tokio::task::JoinError>) -> Option<String> {
-    match read {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some("the daemon is stopping; try again when it runs".into()),
-    }
+async fn next(live: &mut Option<Subscription>) -> Option<LogLine> {
+    live.as_mut()?.next().await
 }
 
 fn same_scope(known: &UserRule, new: &UserRule) -> bool {

@@ -48,7 +48,7 @@ impl Rulebook {
             }
         }
         let (now, wall) = (clock::now(), clock::wall_seconds());
-        for rule in &state.rules {
+        for rule in &state.rules.known {
             match user_rule(rule, now, wall) {
                 Ok(Some(rule)) => user.push(rule),
                 Ok(None) => {}
@@ -62,7 +62,7 @@ impl Rulebook {
             .canaries(config.canaries)
             .user_rules(user);
         let configured = config.vendors.iter().map(|(key, mode)| (key, mode.value));
-        let chosen = state.vendors.iter().map(|(key, mode)| (key, *mode));
+        let chosen = state.vendors.iter().filter_map(|(key, vendor)| Some((key, vendor.mode?)));
         for (key, mode) in configured.chain(chosen) {
             builder = builder.vendor(key, mode);
         }

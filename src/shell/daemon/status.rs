@@ -32,7 +32,7 @@ impl Problems {
 impl Daemon {
     /// How things are.
     pub(super) fn status(&self) -> Status {
-        let state = self.state.get();
+        let state = &self.state;
         let health = self.journal.health();
         let mut problems: Vec<_> = self.problems.all().collect();
         problems.extend(self.network.problems());
@@ -56,7 +56,7 @@ impl Daemon {
 
     /// `on`, `off` or `paused`.
     pub(super) fn state_word(&self) -> &'static str {
-        let state = self.state.get();
+        let state = &self.state;
         match (state.on, state.paused_until) {
             (false, _) => "off",
             (true, Some(until)) if until > clock::wall_seconds() => "paused",
