@@ -110,7 +110,7 @@ fn lease(line: &str) -> Option<(&str, IpAddr, HostName)> {
 fn macs() -> std::io::Result<HashMap<IpAddr, Arc<str>>> {
     let mut macs = HashMap::new();
     let all = RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default());
-    for answer in Netlink::route()?.all(all)? {
+    for answer in Netlink::route()?.all(&all)? {
         let RouteNetlinkMessage::NewNeighbour(message) = answer else { continue };
         if matches!(message.header.state, NeighbourState::Failed | NeighbourState::Noarp) {
             continue;
@@ -141,7 +141,7 @@ const LEASES: [&str; 3] = [
     "/var/lib/misc/dnsmasq.leases",    // Debian
     "/var/lib/dnsmasq/dnsmasq.leases", // Fedora
 ];
-const KEPT: Duration = Duration::from_secs(60);
+const KEPT: Duration = Duration::from_mins(1);
 const KEPT_UNKNOWN: Duration = Duration::from_secs(5);
 const MOST_BYTES: u64 = 1024 * 1024; // some ten thousand leases
 

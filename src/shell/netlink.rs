@@ -61,7 +61,7 @@ impl Netlink {
     /// Makes an object.
     pub(crate) fn create(
         &mut self,
-        what: RouteNetlinkMessage,
+        what: &RouteNetlinkMessage,
         existing: Existing,
     ) -> io::Result<()> {
         let how = match existing {
@@ -72,14 +72,14 @@ impl Netlink {
     }
 
     /// Changes or removes an object.
-    pub(crate) fn change(&mut self, what: RouteNetlinkMessage) -> io::Result<()> {
+    pub(crate) fn change(&mut self, what: &RouteNetlinkMessage) -> io::Result<()> {
         self.request(what, NLM_F_ACK).map(drop)
     }
 
     /// Asks for one object.
     pub(crate) fn one(
         &mut self,
-        what: RouteNetlinkMessage,
+        what: &RouteNetlinkMessage,
     ) -> io::Result<Option<RouteNetlinkMessage>> {
         // With an acknowledgement, so that the end of the answer is seen.
         self.request(what, NLM_F_ACK).map(|mut answers| answers.pop())
@@ -88,11 +88,11 @@ impl Netlink {
     /// Asks for all objects of a kind. Asks anew, a few times, if they changed meanwhile.
     pub(crate) fn all(
         &mut self,
-        what: RouteNetlinkMessage,
+        what: &RouteNetlinkMessage,
     ) -> io::Result<Vec<RouteNetlinkMessage>> {
         let mut last = Ok(Vec::new());
         for _ in 0..DUMP_TRIES {
-            last = self.request(what.clone(), NLM_F_DUMP);
+            last = self.request(what, NLM_F_DUMP);
             match &last {
                 Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
                 _ => break,
@@ -103,11 +103,11 @@ impl Netlink {
 
     fn request(
         &mut self,
-        what: RouteNetlinkMessage,
+        what: &RouteNetlinkMessage,
         flags: u16,
     ) -> io::Result<Vec<RouteNetlinkMessage>> {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut message = NetlinkMessage::from(what);
+        let mut message = NetlinkMessage::from(what.clone());
         message.header.flags = NLM_F_REQUEST | flags;
         message.header.sequence_number = self.sequence;
         message.finalize();

@@ -188,3 +188,53 @@ fn explain(name: &str, error: tun::Error) -> TunError {
 
 const DRIVER: &str = "/dev/net/tun";
 const MAX_NAME: usize = 15; // IFNAMSIZ less its zero byte
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::netns_test::{isolated, sh};
+
+    fn error(name: &str) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { Tun::open(name).err().expect("an error").to_string() })
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        isolated("shell::tun::tests::what_is_missing_is_named", || {
+            for name in ["", "a name", "a/b", "..", "%d", "sixteen-letters-", "new\nline"] {
+                assert!(error(name).contains("1 to 15 characters"), "{name}");
+            }
+            sh("mount -t tmpfs none /dev/net");
+            assert!(error("optout0").contains("there is no /dev/net/tun"));
+        });
+    }
+
+    #[test]
+    fn the_kernels_refusals_are_told_apart() {
+        for (code, want) in [
+            (libc::EPERM, "CAP_NET_ADMIN"),
+            (libc::EACCES, "CAP_NET_ADMIN"),
+            (libc::EBUSY, "of that name"),
+            (libc::EIO, "cannot make the TUN device optout0: "),
+        ] {
+            let error = tun::Error::Io(io::Error::from_raw_os_error(code));
+            let said = explain("optout0", error).to_string();
+            // Without the driver every refusal means the same.
+            let want = if Path::new(DRIVER).exists() { want } else { "no /dev/net/tun" };
+            assert!(said.contains(want), "{code}: {said}");
+            assert_eq!(said.lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_persistent_device_of_another_program_is_not_taken_over() {
+        isolated(
+            "shell::tun::tests::a_persistent_device_of_another_program_is_not_taken_over",
+            || {
+                sh("ip tuntap add optout0 mode tun");
+                assert!(error("optout0").contains("there is a network device of that name"));
+            },
+        );
+    }
+}

@@ -38,12 +38,12 @@ impl Rule {
     }
 
     /// It goes to this port. Only after [`Rule::protocol`].
-    pub(super) fn to_port(self, port: u16) -> Self {
+    pub(super) fn port_to(self, port: u16) -> Self {
         self.payload(TRANSPORT_HEADER, 2, 2).compare(EQUAL, &port.to_be_bytes())
     }
 
     /// It comes from this port. Only after [`Rule::protocol`].
-    pub(super) fn from_port(self, port: u16) -> Self {
+    pub(super) fn port_from(self, port: u16) -> Self {
         self.payload(TRANSPORT_HEADER, 0, 2).compare(EQUAL, &port.to_be_bytes())
     }
 
@@ -63,7 +63,7 @@ impl Rule {
     }
 
     /// Its destination is, or is not, an address of this host.
-    pub(super) fn to_this_host(self, yes: bool) -> Self {
+    pub(super) fn meant_for_us(self, yes: bool) -> Self {
         let fib = Attributes::default()
             .number(1, REGISTER)
             .number(2, FIB_RESULT_ADDRTYPE)
@@ -93,13 +93,18 @@ impl Rule {
     /// It came as it is: nobody translated its destination. Drops it.
     pub(super) fn drop_untranslated(self) -> Self {
         let status = Attributes::default().number(1, REGISTER).number(2, CT_STATUS);
-        let verdict = Attributes::default().number(1, VERDICT_DROP);
-        let data = Attributes::default().nest(2, &verdict);
-        let drop = Attributes::default().number(1, REGISTER_VERDICT).nest(2, &data);
         self.expression("ct", &status)
             .mask(&IPS_DST_NAT.to_ne_bytes())
             .compare(EQUAL, &[0; 4])
-            .expression("immediate", &drop)
+            .drop()
+    }
+
+    /// Drops it.
+    pub(super) fn drop(self) -> Self {
+        let verdict = Attributes::default().number(1, VERDICT_DROP);
+        let data = Attributes::default().nest(2, &verdict);
+        let drop = Attributes::default().number(1, REGISTER_VERDICT).nest(2, &data);
+        self.expression("immediate", &drop)
     }
 
     /// Sends it there instead.

@@ -12,11 +12,13 @@ pub(super) struct Batch {
     bytes: Vec<u8>,
     messages: u32,
     acks: usize,
+    table: &'static str,
 }
 
 impl Batch {
-    pub(super) fn new() -> Self {
-        let mut batch = Self { bytes: Vec::new(), messages: 0, acks: 0 };
+    /// Begins a batch about the table of that name.
+    pub(super) fn new(table: &'static str) -> Self {
+        let mut batch = Self { bytes: Vec::new(), messages: 0, acks: 0, table };
         batch.frame(BATCH_BEGIN, 0, NFPROTO_UNSPEC, NFNL_SUBSYS_NFTABLES, Attributes::default());
         batch
     }
@@ -24,7 +26,10 @@ impl Batch {
     /// Adds one message about nftables. Each is acknowledged.
     pub(super) fn push(&mut self, kind: u16, flags: u16, attributes: Attributes) {
         let kind = NFNL_SUBSYS_NFTABLES << 8 | kind;
-        self.frame(kind, flags | NLM_F_ACK, NFPROTO_INET, 0, attributes);
+        // Every message names its table in its first attribute.
+        let mut named = Attributes::default().text(TABLE, self.table);
+        named.0.extend(attributes.0);
+        self.frame(kind, flags | NLM_F_ACK, NFPROTO_INET, 0, named);
         self.acks += 1;
     }
 
@@ -90,6 +95,7 @@ const NLA_F_NESTED: u16 = 0x8000;
 const BATCH_BEGIN: u16 = 0x10; // NFNL_MSG_BATCH_BEGIN
 const BATCH_END: u16 = 0x11; // NFNL_MSG_BATCH_END
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
+const TABLE: u16 = 1; // NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE
 const NFPROTO_UNSPEC: u8 = 0;
 const NFPROTO_INET: u8 = 1;
 

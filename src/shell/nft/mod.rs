@@ -25,7 +25,7 @@ use self::expression::Rule;
 use self::message::{Attributes, Batch};
 use crate::core::flow::Protocol;
 use crate::shell::netlink::Netlink;
-use crate::shell::route::{Plan, Prefix, Surroundings};
+use crate::shell::route::{Fail, Plan, Prefix, Surroundings};
 
 /// The table `inet optout`. Goes with the value.
 #[derive(Debug)]
@@ -43,16 +43,52 @@ impl Table {
     /// it lacks nftables or one of the expressions.
     pub fn make(plan: &Plan, around: &Surroundings, device: u32) -> io::Result<Self> {
         let mut netlink = Netlink::netfilter()?;
-        let mut batch = Batch::new();
-        let table = Attributes::default().text(1, NAME).number(2, TABLE_OWNER);
+        let mut batch = Batch::new(NAME);
+        let table = Attributes::default().number(2, TABLE_OWNER);
         batch.push(NEW_TABLE, CREATE | EXCLUSIVE, table);
         steer(&mut batch, plan, device);
         zones(&mut batch, plan, around, device);
         translations(&mut batch, plan, around);
         let (bytes, acks) = batch.finish();
         netlink.batch(&bytes, acks)?;
+        if plan.fail == Fail::Closed {
+            guard(plan, device)?;
+        }
         Ok(Self { _owner: netlink })
     }
+}
+
+/// Drops the questions of this host that would leave by another link than our
+/// device. It stays when we die: a socket that is bound to a link does not care
+/// for our unreachable routes, since the kernel then takes everybody for a
+/// neighbour on that link.
+fn guard(plan: &Plan, device: u32) -> io::Result<()> {
+    unguard()?;
+    let mut batch = Batch::new(GUARD);
+    batch.push(NEW_TABLE, CREATE, Attributes::default());
+    chain(&mut batch, "leaving", Some(("filter", POSTROUTING, FILTER)));
+    for protocol in PROTOCOLS {
+        let rule = Rule::default()
+            .protocol(protocol)
+            .port_to(53)
+            .mark(0, plan.mark)
+            .came_by(NOWHERE)
+            .leaves_not_by(device)
+            .leaves_not_by(LOOPBACK)
+            .drop();
+        add(&mut batch, "leaving", rule);
+    }
+    let (bytes, acks) = batch.finish();
+    Netlink::netfilter()?.batch(&bytes, acks)
+}
+
+/// Removes what [`Table::make`] leaves for the time after a crash.
+///
+/// # Errors
+///
+/// Whatever the kernel says; it is no error if it is not there.
+pub(crate) fn unguard() -> io::Result<()> {
+    remove(GUARD)
 }
 
 /// Removes a table of our name that another program or an older run left.
@@ -62,9 +98,13 @@ impl Table {
 /// Whatever the kernel says; it is no error if there is no such table, or no
 /// packet filter.
 pub(crate) fn sweep() -> io::Result<()> {
+    remove(NAME).and(unguard())
+}
+
+fn remove(table: &'static str) -> io::Result<()> {
     let Ok(mut netlink) = Netlink::netfilter() else { return Ok(()) };
-    let mut batch = Batch::new();
-    batch.push(DEL_TABLE, 0, Attributes::default().text(1, NAME));
+    let mut batch = Batch::new(table);
+    batch.push(DEL_TABLE, 0, Attributes::default());
     let (bytes, acks) = batch.finish();
     match netlink.batch(&bytes, acks).map_err(|error| (error.raw_os_error(), error)) {
         Err((Some(libc::EPERM), error)) => Err(error),
@@ -78,7 +118,7 @@ fn steer(batch: &mut Batch, plan: &Plan, device: u32) {
     for protocol in PROTOCOLS {
         let rule = Rule::default()
             .protocol(protocol)
-            .to_port(53)
+            .port_to(53)
             .mark(0, plan.mark | plan.steer)
             .leaves_not_by(device)
             .leaves_not_by(LOOPBACK)
@@ -96,13 +136,13 @@ fn zones(batch: &mut Batch, plan: &Plan, around: &Surroundings, device: u32) {
     }
     chain(batch, "zone_in", Some(("filter", PREROUTING, RAW)));
     for protocol in PROTOCOLS {
-        let asked = Rule::default().protocol(protocol).to_port(53).mark(0, plan.mark);
+        let asked = Rule::default().protocol(protocol).port_to(53).mark(0, plan.mark);
         add(batch, "zone_in", asked.jump("zone_clients"));
         let answered = Rule::default()
             .came_by(device)
             .protocol(protocol)
-            .from_port(53)
-            .to_this_host(false)
+            .port_from(53)
+            .meant_for_us(false)
             .zone(ZONE);
         add(batch, "zone_in", answered);
     }
@@ -111,7 +151,7 @@ fn zones(batch: &mut Batch, plan: &Plan, around: &Surroundings, device: u32) {
     for protocol in PROTOCOLS {
         let answered = Rule::default()
             .protocol(protocol)
-            .from_port(listener)
+            .port_from(listener)
             .mark(plan.mark, plan.mark)
             .zone(ZONE);
         add(batch, "zone_out", answered);
@@ -119,7 +159,7 @@ fn zones(batch: &mut Batch, plan: &Plan, around: &Surroundings, device: u32) {
     // The listener is for those whom we redirect, not for the Internet.
     chain(batch, "listener", Some(("filter", INPUT, FILTER)));
     for protocol in PROTOCOLS {
-        let stray = Rule::default().protocol(protocol).to_port(listener).drop_untranslated();
+        let stray = Rule::default().protocol(protocol).port_to(listener).drop_untranslated();
         add(batch, "listener", stray);
     }
 }
@@ -145,9 +185,9 @@ fn translations(batch: &mut Batch, plan: &Plan, around: &Surroundings) {
     for protocol in PROTOCOLS {
         let rule = Rule::default()
             .protocol(protocol)
-            .to_port(53)
+            .port_to(53)
             .mark(0, plan.mark)
-            .to_this_host(true)
+            .meant_for_us(true)
             .jump("clients");
         add(batch, "own_address", rule);
     }
@@ -160,7 +200,7 @@ fn clients(around: &Surroundings) -> impl Iterator<Item = Prefix> {
 
 /// Adds a chain; a base chain, if it has a type, a hook and a priority.
 fn chain(batch: &mut Batch, name: &str, base: Option<(&str, u32, i32)>) {
-    let mut chain = Attributes::default().text(1, NAME).text(3, name);
+    let mut chain = Attributes::default().text(3, name);
     if let Some((kind, hook, priority)) = base {
         let hook = Attributes::default().number(1, hook).number(2, priority.cast_unsigned());
         chain = chain.nest(4, &hook).text(7, kind);
@@ -169,11 +209,13 @@ fn chain(batch: &mut Batch, name: &str, base: Option<(&str, u32, i32)>) {
 }
 
 fn add(batch: &mut Batch, chain: &str, rule: Rule) {
-    let rule = Attributes::default().text(1, NAME).text(2, chain).nest(4, &rule.finish());
+    let rule = Attributes::default().text(2, chain).nest(4, &rule.finish());
     batch.push(NEW_RULE, CREATE | APPEND, rule);
 }
 
 const NAME: &str = "optout";
+const GUARD: &str = "optout_closed";
+const NOWHERE: u32 = 0; // the link that packets of this host come by
 const PROTOCOLS: [Protocol; 2] = [Protocol::Udp, Protocol::Tcp];
 const LINK_LOCAL: std::net::Ipv6Addr = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0); // RFC 4291 §2.5.6
 const LOOPBACK: u32 = 1; // the first link of every network namespace
@@ -189,6 +231,7 @@ const CREATE: u16 = 0x400; // NLM_F_CREATE
 const APPEND: u16 = 0x800; // NLM_F_APPEND
 const PREROUTING: u32 = 0; // NF_INET_PRE_ROUTING
 const INPUT: u32 = 1; // NF_INET_LOCAL_IN
+const POSTROUTING: u32 = 4; // NF_INET_POST_ROUTING
 const OUTPUT: u32 = 3; // NF_INET_LOCAL_OUT
 const RAW: i32 = -300; // before connections are tracked
 const MANGLE: i32 = -150;

@@ -105,12 +105,15 @@ pub(crate) fn route_to(
     let mut message = RouteMessage::default();
     message.header.address_family = family(to.is_ipv6());
     message.header.destination_prefix_length = if to.is_ipv6() { 128 } else { 32 };
-    message.header.flags = RouteFlags::LookupTable; // name the table that decided
+    if to.is_ipv4() {
+        // Name the table that decided; IPv6 does unasked, and refuses the flag.
+        message.header.flags = RouteFlags::LookupTable;
+    }
     message.attributes.push(RouteAttribute::Destination(to.into()));
     message.attributes.push(RouteAttribute::IpProto(17)); // UDP, RFC 768
     message.attributes.push(RouteAttribute::Dport(53));
     message.attributes.extend(mark.map(RouteAttribute::Mark));
-    let answer = match netlink.one(RouteNetlinkMessage::GetRoute(message)) {
+    let answer = match netlink.one(&RouteNetlinkMessage::GetRoute(message)) {
         Ok(Some(RouteNetlinkMessage::NewRoute(answer))) => answer,
         Ok(_) => return Ok(None),
         Err(error) if is_no_way(&error) => return Ok(None),
@@ -154,13 +157,13 @@ pub(crate) fn bring_up(netlink: &mut Netlink, device: u32, mtu: u32) -> io::Resu
     // Apart, because a kernel without IPv6 refuses it.
     let none = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
     let quiet = change(vec![LinkAttribute::AfSpecUnspec(vec![none])]);
-    if let Err(error) = netlink.change(RouteNetlinkMessage::SetLink(quiet)) {
+    if let Err(error) = netlink.change(&RouteNetlinkMessage::SetLink(quiet)) {
         log::debug!("route: the device keeps its way of making addresses: {error}");
     }
     let mut up = change(vec![LinkAttribute::Mtu(mtu)]);
     up.header.flags = LinkFlags::Up;
     up.header.change_mask = LinkFlags::Up;
-    netlink.change(RouteNetlinkMessage::SetLink(up))
+    netlink.change(&RouteNetlinkMessage::SetLink(up))
 }
 
 /// Adds the links that carry a default route of the main table.
@@ -173,7 +176,7 @@ fn default_links(netlink: &mut Netlink, has_v6: bool, links: &mut BTreeSet<u32>)
         message.header.address_family = family(v6);
         message.header.table = RouteHeader::RT_TABLE_MAIN;
         message.attributes.push(RouteAttribute::Table(RouteHeader::RT_TABLE_MAIN.into()));
-        for answer in netlink.all(RouteNetlinkMessage::GetRoute(message))? {
+        for answer in netlink.all(&RouteNetlinkMessage::GetRoute(message))? {
             let RouteNetlinkMessage::NewRoute(route) = answer else { continue };
             let main = table_of(&route) == u32::from(RouteHeader::RT_TABLE_MAIN);
             if !main || route.header.destination_prefix_length != 0 {
@@ -195,7 +198,7 @@ fn default_links(netlink: &mut Netlink, has_v6: bool, links: &mut BTreeSet<u32>)
 
 fn mtus(netlink: &mut Netlink) -> io::Result<BTreeMap<u32, u32>> {
     let mut mtus = BTreeMap::new();
-    for answer in netlink.all(RouteNetlinkMessage::GetLink(LinkMessage::default()))? {
+    for answer in netlink.all(&RouteNetlinkMessage::GetLink(LinkMessage::default()))? {
         let RouteNetlinkMessage::NewLink(link) = answer else { continue };
         let mtu = link.attributes.iter().find_map(|attribute| match attribute {
             LinkAttribute::Mtu(mtu) => Some(*mtu),
@@ -216,7 +219,7 @@ fn addresses(
     let mut prefixes: Vec<Prefix> =
         PRIVATE.iter().map(|&(address, length)| Prefix::new(address, length)).collect();
     let mut on_link = BTreeSet::new();
-    for answer in netlink.all(RouteNetlinkMessage::GetAddress(AddressMessage::default()))? {
+    for answer in netlink.all(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))? {
         let RouteNetlinkMessage::NewAddress(message) = answer else { continue };
         // On a point-to-point link the address is the peer's, and the local one ours.
         let mut address = None;
@@ -257,7 +260,7 @@ fn switch(path: &str) -> bool {
 fn is_no_way(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL | libc::ENETDOWN)
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::ENETDOWN)
     )
 }
 

@@ -138,6 +138,7 @@ pub enum RouteError {
 
 /// What [`Routes::refresh`] found changed since the last time.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing of its own to react to")]
 pub struct Changes {
     /// This host has other addresses: the engine must learn them.
     pub own_addresses: bool,
@@ -221,6 +222,9 @@ impl Routes {
         }
         self.filter = None;
         self.filter_problem = None;
+        if let Err(error) = nft::unguard() {
+            log::error!("route: cannot remove the guard ({error}); see nft list ruleset");
+        }
     }
 
     /// Whether traffic is diverted.
@@ -328,8 +332,9 @@ impl Routes {
             }
             Err(error) => {
                 let problem = format!(
-                    "questions that clients send to this host's own address are not covered: \
-                     {error}"
+                    "not covered are questions that clients send to this host's own address, and \
+                     those of programs that bind to a link, as systemd-resolved does: the packet \
+                     filter refuses our table ({error}); nftables and Linux 5.12 or newer are needed"
                 );
                 if self.filter_problem.as_ref() != Some(&problem) {
                     log::warn!("route: {problem}");

@@ -38,7 +38,7 @@ impl Monitor {
     /// Waits until something changed and the change has settled.
     ///
     /// A network that changes all the time, and a program that fights us over
-    /// our rules, are reported once in two seconds at most.
+    /// our rules, are reported once a second at most.
     ///
     /// # Errors
     ///
@@ -96,12 +96,11 @@ fn matters(frame: &[u8]) -> bool {
     let body = frame.get(HEADER..).unwrap_or_default();
     let at = |index: usize| body.get(index).copied().unwrap_or_default();
     match u16_at(frame, 4) {
-        NEW_LINK | DEL_LINK | NEW_ADDRESS | DEL_ADDRESS => true,
         // A default route, or one of ours that is gone (struct rtmsg).
         NEW_ROUTE => at(1) == 0 && at(5) != TAG,
         DEL_ROUTE => at(1) == 0 || at(5) == TAG,
-        // The tag is an attribute; rules are rare enough to look at each.
-        DEL_RULE => true,
+        // A rule's tag is an attribute; rules are rare enough to look at each.
+        NEW_LINK | DEL_LINK | NEW_ADDRESS | DEL_ADDRESS | DEL_RULE => true,
         _ => false,
     }
 }
@@ -121,4 +120,4 @@ const DEL_ROUTE: u16 = 25;
 const DEL_RULE: u16 = 33;
 const MOST_DATAGRAM: usize = 32 * 1024; // the kernel makes none larger
 const SETTLED: Duration = Duration::from_millis(100); // a DHCP lease is a dozen messages in some ms
-const BUSY: Duration = Duration::from_secs(2);
+const BUSY: Duration = Duration::from_secs(1); // a change is acted on within two

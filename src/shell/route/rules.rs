@@ -78,7 +78,7 @@ pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bo
         wanted.iter().filter(|rule| !present.iter().any(|(have, _)| have.as_ref() == Some(rule)))
     {
         changed = true;
-        match netlink.create(RouteNetlinkMessage::NewRule(rule.message()), Existing::Refuse) {
+        match netlink.create(&RouteNetlinkMessage::NewRule(rule.message()), Existing::Refuse) {
             Err(error) if error.raw_os_error() != Some(libc::EEXIST) => return Err(error),
             _ => {}
         }
@@ -95,7 +95,7 @@ fn remove_others(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bool> {
     for (rule, message) in ours(netlink)? {
         if rule.is_none_or(|rule| !wanted.contains(&rule)) {
             changed = true;
-            match netlink.change(RouteNetlinkMessage::DelRule(message)) {
+            match netlink.change(&RouteNetlinkMessage::DelRule(message)) {
                 Err(error) if error.raw_os_error() != Some(libc::ENOENT) => return Err(error),
                 _ => {}
             }
@@ -136,7 +136,7 @@ fn all(netlink: &mut Netlink) -> io::Result<Vec<RuleMessage>> {
     for v6 in [false, true] {
         let mut message = RuleMessage::default();
         message.header.family = family(v6);
-        let answers = match netlink.all(RouteNetlinkMessage::GetRule(message)) {
+        let answers = match netlink.all(&RouteNetlinkMessage::GetRule(message)) {
             // No IPv6 in this kernel, so none of its rules.
             Err(error)
                 if v6
@@ -166,12 +166,12 @@ impl Rule {
         let mut message = RuleMessage::default();
         message.header.family = family(self.v6);
         message.header.action = RuleAction::ToTable;
-        let (mark, mask) = self.mark;
+        let (value, mask) = self.mark;
         message.attributes = vec![
             RuleAttribute::Protocol(RouteProtocol::from(TAG)),
             RuleAttribute::Priority(self.priority),
             RuleAttribute::Table(self.table),
-            RuleAttribute::FwMark(mark),
+            RuleAttribute::FwMark(value),
             RuleAttribute::FwMask(mask),
         ];
         if self.host {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 
 use super::links::{Surroundings, family, table_of};
@@ -70,7 +70,7 @@ pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Route]) -> io::Result<b
     let present = ours(netlink)?;
     for route in wanted.iter().filter(|route| !present.iter().any(|(have, _)| have == *route)) {
         changed = true;
-        netlink.create(RouteNetlinkMessage::NewRoute(route.message()), Existing::Replace)?;
+        netlink.create(&RouteNetlinkMessage::NewRoute(route.message()), Existing::Replace)?;
     }
     let place = |route: &Route| (route.table, route.to, route.metric);
     for (route, message) in present {
@@ -79,7 +79,7 @@ pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Route]) -> io::Result<b
             continue;
         }
         changed = true;
-        match netlink.change(RouteNetlinkMessage::DelRoute(message)) {
+        match netlink.change(&RouteNetlinkMessage::DelRoute(message)) {
             // It went with its device or address in the meantime.
             Err(error) if !matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT)) => {
                 return Err(error);
@@ -123,7 +123,7 @@ fn dump(
         let mut message = RouteMessage::default();
         message.header.address_family = family(v6);
         filter(&mut message);
-        let answers = match netlink.all(RouteNetlinkMessage::GetRoute(message)) {
+        let answers = match netlink.all(&RouteNetlinkMessage::GetRoute(message)) {
             // No such table yet, or no IPv6.
             Err(error)
                 if matches!(
@@ -150,7 +150,7 @@ fn dump(
 fn removal(route: &RouteMessage) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header = route.header.clone();
-    message.header.flags = Default::default();
+    message.header.flags = RouteFlags::default();
     let reject = route.header.kind == RouteType::Unreachable;
     let names = route.attributes.iter().filter(|attribute| match attribute {
         RouteAttribute::Table(_) | RouteAttribute::Destination(_) | RouteAttribute::Priority(_) => {
