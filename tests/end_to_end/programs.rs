@@ -24,7 +24,7 @@ fn a_program_on_this_host_is_covered_every_way() {
         assert_pages_load(laptop);
         assert_passed(laptop, "connectivitycheck.gstatic.com", NEVER_BLOCK[0], "never-block");
         for server in FOREIGN {
-            let app = laptop.static_app(&server.to_string(), COLLECTOR, 8883);
+            let app = laptop.static_app(&server.to_string(), COLLECTOR, 5228);
             let address: Option<IpAddr> = app["address"].as_str().and_then(|a| a.parse().ok());
             assert!(address.is_some_and(dns::is_sinkhole), "{app}");
             assert_eq!(app["ended"], "ConnectionRefusedError", "{app}");
@@ -41,7 +41,7 @@ fn a_program_on_this_host_is_covered_every_way() {
         assert_eq!(curl["client"]["uid"], 0, "{curl}");
         assert!(curl["client"]["pid"].is_u64(), "{curl}");
         assert!(curl["client"]["address"].is_null(), "this host is no client: {curl}");
-        let app = daemon.event("of the app's connection", |e| is_connection(e, COLLECTOR, 8883));
+        let app = daemon.event("of the app's connection", |e| is_connection(e, COLLECTOR, 5228));
         let program = app["client"]["program"].as_str().unwrap_or_default();
         assert!(program.starts_with("python3"), "{app}");
         daemon.stop();

@@ -107,6 +107,18 @@ impl Rule {
         self.expression("immediate", &drop)
     }
 
+    /// Refuses it so that its program knows at once: a reset for TCP, port
+    /// unreachable for UDP.
+    pub(super) fn reject(self, protocol: Protocol) -> Self {
+        let reject = match protocol {
+            Protocol::Tcp => Attributes::default().number(1, REJECT_TCP_RST),
+            Protocol::Udp => {
+                Attributes::default().number(1, REJECT_ICMPX).bytes(2, &[ICMPX_PORT_UNREACHABLE])
+            }
+        };
+        self.expression("reject", &reject)
+    }
+
     /// Sends it there instead.
     pub(super) fn translate_to(self, address: IpAddr) -> Self {
         let (family, octets) = match address {
@@ -205,6 +217,9 @@ const CT_STATUS: u32 = 2;
 const IPS_DST_NAT: u32 = 1 << 5; // nf_conntrack_common.h
 const CT_ZONE: u32 = 17;
 const NAT_DNAT: u32 = 1;
+const REJECT_TCP_RST: u32 = 1; // enum nft_reject_types
+const REJECT_ICMPX: u32 = 2;
+const ICMPX_PORT_UNREACHABLE: u8 = 1; // enum nft_reject_inet_code
 const VERDICT_DROP: u32 = 0; // NF_DROP
 const VERDICT_JUMP: u32 = (-3_i32).cast_unsigned();
 const NFPROTO_IPV4: u8 = 2;

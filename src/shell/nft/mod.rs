@@ -4,9 +4,13 @@
 //!    routing rule. They are translated to an address inside the TUN, or, where
 //!    they cannot be forwarded there (link-local sources, hosts that do not
 //!    forward), redirected to a listener of ours.
-//! 2. A socket that is bound to a link by `IP_UNICAST_IF`, as those of
-//!    systemd-resolved are, finds no route but that link's. Its questions get a
-//!    second mark, which makes the kernel route them anew, now without the link.
+//! 2. Questions of this host's own programs get a second mark, which makes the
+//!    kernel route them anew, now to the TUN. A routing rule by port would do
+//!    the same with less, but it would also be met by the question that a strict
+//!    reverse path filter asks about each answer from our upstreams ("would I
+//!    send to that address by the link that this came from?"), and every one of
+//!    them would be dropped. And a socket that is bound to a link by
+//!    `IP_UNICAST_IF`, as those of systemd-resolved are, meets no rule at all.
 //! 3. What clients ask is tracked in a connection zone of its own. The packet
 //!    filter remembers translations by connection: without the zone, a client
 //!    that keeps its source port would, for minutes, be translated to where we
@@ -52,30 +56,26 @@ impl Table {
         let (bytes, acks) = batch.finish();
         netlink.batch(&bytes, acks)?;
         if plan.fail == Fail::Closed {
-            guard(plan, device)?;
+            guard(plan)?;
         }
         Ok(Self { _owner: netlink })
     }
 }
 
-/// Drops the questions of this host that would leave by another link than our
-/// device. It stays when we die: a socket that is bound to a link does not care
-/// for our unreachable routes, since the kernel then takes everybody for a
-/// neighbour on that link.
-fn guard(plan: &Plan, device: u32) -> io::Result<()> {
+/// Refuses the questions of this host that [`steer`] did not mark before. It
+/// stays when we die, and is what `closed` means for this host.
+fn guard(plan: &Plan) -> io::Result<()> {
     unguard()?;
     let mut batch = Batch::new(GUARD);
     batch.push(NEW_TABLE, CREATE, Attributes::default());
-    chain(&mut batch, "leaving", Some(("filter", POSTROUTING, FILTER)));
+    chain(&mut batch, "leaving", Some(("filter", OUTPUT, FILTER)));
     for protocol in PROTOCOLS {
         let rule = Rule::default()
             .protocol(protocol)
             .port_to(53)
-            .mark(0, plan.mark)
-            .came_by(NOWHERE)
-            .leaves_not_by(device)
+            .mark(0, plan.mark | plan.steer)
             .leaves_not_by(LOOPBACK)
-            .drop();
+            .reject(protocol);
         add(&mut batch, "leaving", rule);
     }
     let (bytes, acks) = batch.finish();
@@ -112,7 +112,7 @@ fn remove(table: &'static str) -> io::Result<()> {
     }
 }
 
-/// Questions of this host's sockets that are bound to a link.
+/// Questions of this host's programs.
 fn steer(batch: &mut Batch, plan: &Plan, device: u32) {
     chain(batch, "steer", Some(("route", OUTPUT, MANGLE)));
     for protocol in PROTOCOLS {
@@ -215,7 +215,6 @@ fn add(batch: &mut Batch, chain: &str, rule: Rule) {
 
 const NAME: &str = "optout";
 const GUARD: &str = "optout_closed";
-const NOWHERE: u32 = 0; // the link that packets of this host come by
 const PROTOCOLS: [Protocol; 2] = [Protocol::Udp, Protocol::Tcp];
 const LINK_LOCAL: std::net::Ipv6Addr = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0); // RFC 4291 §2.5.6
 const LOOPBACK: u32 = 1; // the first link of every network namespace
@@ -231,7 +230,6 @@ const CREATE: u16 = 0x400; // NLM_F_CREATE
 const APPEND: u16 = 0x800; // NLM_F_APPEND
 const PREROUTING: u32 = 0; // NF_INET_PRE_ROUTING
 const INPUT: u32 = 1; // NF_INET_LOCAL_IN
-const POSTROUTING: u32 = 4; // NF_INET_POST_ROUTING
 const OUTPUT: u32 = 3; // NF_INET_LOCAL_OUT
 const RAW: i32 = -300; // before connections are tracked
 const MANGLE: i32 = -150;

@@ -160,10 +160,22 @@ pub(crate) fn bring_up(netlink: &mut Netlink, device: u32, mtu: u32) -> io::Resu
     if let Err(error) = netlink.change(&RouteNetlinkMessage::SetLink(quiet)) {
         log::debug!("route: the device keeps its way of making addresses: {error}");
     }
+    accept_answers(device);
     let mut up = change(vec![LinkAttribute::Mtu(mtu)]);
     up.header.flags = LinkFlags::Up;
     up.header.change_mask = LinkFlags::Up;
     netlink.change(&RouteNetlinkMessage::SetLink(up))
+}
+
+/// Answers come out of the device from all the resolvers of the world, which
+/// are not behind it: a strict reverse path filter on it would drop them. The
+/// switch is the device's own and goes with it (RFC 3704 §2.4: loose).
+fn accept_answers(device: u32) {
+    let Ok(name) = nix::net::if_::if_indextoname(device) else { return };
+    let switch = format!("/proc/sys/net/ipv4/conf/{}/rp_filter", name.to_string_lossy());
+    if let Err(error) = fs::write(switch, "2") {
+        log::debug!("route: cannot loosen the reverse path filter of the device: {error}");
+    }
 }
 
 /// Adds the links that carry a default route of the main table.

@@ -315,7 +315,9 @@ impl Routes {
     }
 
     fn set_rules(&mut self) -> Result<bool, RouteError> {
-        let rules = rules::wanted(&self.plan, self.around.has_v6, &self.around.client_prefixes);
+        let steered = self.filter.is_some();
+        let (has_v6, clients) = (self.around.has_v6, &self.around.client_prefixes);
+        let rules = rules::wanted(&self.plan, has_v6, clients, steered);
         rules::reconcile(&mut self.netlink, &rules).map_err(|error| match error.raw_os_error() {
             Some(libc::EOPNOTSUPP) => RouteError::KernelTooOld,
             _ => kernel("set our routing rules", error),

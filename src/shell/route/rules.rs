@@ -30,37 +30,48 @@ pub(crate) struct Rule {
     from: Option<Prefix>,
     /// Only questions, by this protocol.
     questions: Option<Protocol>,
+    /// Go on at this priority, instead of looking into `table`.
+    goto: Option<u32>,
 }
 
-/// The rules of both families that divert what the plan names.
-pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix]) -> Vec<Rule> {
+/// The rules of both families that divert what the plan names. `steered`: nft
+/// marks the questions of this host; otherwise they are known by their port.
+pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix], steered: bool) -> Vec<Rule> {
+    let families = [false, true].into_iter().filter(|&v6| has_v6 || !v6);
+    families.flat_map(|v6| of_family(plan, v6, clients, steered)).collect()
+}
+
+fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Rule> {
+    let [host, skip, client, address] = [0, 1, 2, 3].map(|step| plan.priority + step);
+    let base = Rule {
+        v6,
+        priority: host,
+        table: plan.dns_table,
+        mark: (0, plan.mark),
+        host: false,
+        from: None,
+        questions: None,
+        goto: None,
+    };
     let mut rules = Vec::new();
-    for v6 in [false, true] {
-        if v6 && !has_v6 {
-            continue;
-        }
-        let base = Rule {
-            v6,
-            priority: plan.priority,
-            table: plan.dns_table,
-            mark: (0, plan.mark),
-            host: false,
-            from: None,
-            questions: None,
-        };
-        // What nft steers back to us has lost its ports when it is routed anew.
-        let steered = (plan.steer, plan.mark | plan.steer);
-        rules.push(Rule { host: true, mark: steered, ..base.clone() });
-        for protocol in [Protocol::Udp, Protocol::Tcp] {
-            let questions = Some(protocol);
-            rules.push(Rule { host: true, questions, ..base.clone() });
-            for &client in clients.iter().filter(|client| client.is_v6() == v6) {
-                let priority = plan.priority + 1;
-                rules.push(Rule { from: Some(client), questions, priority, ..base.clone() });
-            }
-        }
-        rules.push(Rule { table: plan.address_table, priority: plan.priority + 2, ..base });
+    if steered {
+        let mark = (plan.steer, plan.mark | plan.steer);
+        rules.push(Rule { host: true, mark, ..base.clone() });
     }
+    // An own address may be in a client's prefix. Then the answers of our
+    // upstreams would fail a strict reverse path filter, as `nft` tells.
+    rules.push(Rule { host: true, priority: skip, goto: Some(address), table: 0, ..base.clone() });
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        let questions = Some(protocol);
+        if !steered {
+            rules.push(Rule { host: true, questions, ..base.clone() });
+        }
+        for &from in clients.iter().filter(|client| client.is_v6() == v6) {
+            let from = Some(from);
+            rules.push(Rule { from, questions, priority: client, ..base.clone() });
+        }
+    }
+    rules.push(Rule { table: plan.address_table, priority: address, ..base });
     rules
 }
 
@@ -165,15 +176,20 @@ impl Rule {
     fn message(&self) -> RuleMessage {
         let mut message = RuleMessage::default();
         message.header.family = family(self.v6);
-        message.header.action = RuleAction::ToTable;
-        let (value, mask) = self.mark;
+        let (bits, mask) = self.mark;
         message.attributes = vec![
             RuleAttribute::Protocol(RouteProtocol::from(TAG)),
             RuleAttribute::Priority(self.priority),
-            RuleAttribute::Table(self.table),
-            RuleAttribute::FwMark(value),
+            RuleAttribute::FwMark(bits),
             RuleAttribute::FwMask(mask),
         ];
+        if let Some(priority) = self.goto {
+            message.header.action = RuleAction::Goto;
+            message.attributes.push(RuleAttribute::Goto(priority));
+        } else {
+            message.header.action = RuleAction::ToTable;
+            message.attributes.push(RuleAttribute::Table(self.table));
+        }
         if self.host {
             message.attributes.push(RuleAttribute::Iifname(LOOPBACK.into()));
         }
@@ -203,12 +219,14 @@ impl Rule {
             host: false,
             from: None,
             questions: None,
+            goto: None,
         };
         let mut port = None;
         for attribute in &message.attributes {
             match attribute {
                 RuleAttribute::Priority(value) => rule.priority = *value,
                 RuleAttribute::Table(value) => rule.table = *value,
+                RuleAttribute::Goto(priority) => rule.goto = Some(*priority),
                 RuleAttribute::FwMark(value) => rule.mark.0 = *value,
                 RuleAttribute::FwMask(value) => rule.mark.1 = *value,
                 RuleAttribute::Iifname(name) => {
@@ -228,15 +246,19 @@ impl Rule {
                 _ => return None,
             }
         }
-        let plain = message.header.action == RuleAction::ToTable
+        let action = if rule.goto.is_some() { RuleAction::Goto } else { RuleAction::ToTable };
+        let plain = message.header.action == action
             && !message.header.flags.contains(RuleFlags::Invert)
             && message.header.dst_len == 0
             && rule.from.is_none_or(|from| matches!(from.address(), IpAddr::V6(_)) == v6)
             && port == rule.questions.map(|_| PORT_53);
+        if rule.goto.is_some() {
+            rule.table = 0;
+        }
         plain.then_some(rule)
     }
 }
 
-pub(crate) const PRIORITIES: u32 = 3; // host, clients, addresses
+pub(crate) const PRIORITIES: u32 = 4; // host, past the clients', clients, addresses
 const PORT_53: RulePortRange = RulePortRange { start: 53, end: 53 }; // RFC 1035 §4.2
 const LOOPBACK: &str = "lo";

@@ -78,7 +78,7 @@ pub async fn self_test(
             let looped = upstreams.iter().find(|upstream| Some(upstream.ip()) == to);
             if let Some(&upstream) = looped.or(upstreams.first()) {
                 let (mark, device) = (plan.mark, tun.name().to_owned());
-                let evidence = evidence(upstream.ip(), mark)?;
+                let evidence = evidence(upstream.ip(), plan)?;
                 return Err(LoopError::Loops { upstream, evidence, mark, device });
             }
         }
@@ -91,11 +91,11 @@ pub async fn self_test(
 }
 
 /// What the kernel says about the way to `to`.
-fn evidence(to: IpAddr, mark: u32) -> io::Result<String> {
+fn evidence(to: IpAddr, plan: &Plan) -> io::Result<String> {
     let mut netlink = Netlink::route()?;
     let mut said = Vec::new();
-    for (name, mark) in [("with our mark", Some(mark)), ("without", None)] {
-        said.push(match route_to(&mut netlink, to, mark)? {
+    for (name, mark) in [("with our mark", plan.mark), ("a program's", plan.steer)] {
+        said.push(match route_to(&mut netlink, to, Some(mark))? {
             Some(way) => {
                 let link = nix::net::if_::if_indextoname(way.link)
                     .map_or_else(|_| way.link.to_string(), |n| n.to_string_lossy().into_owned());
