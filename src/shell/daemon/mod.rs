@@ -188,6 +188,9 @@ impl Daemon {
         }
         self.notify.ready();
         self.say_state();
+        if !self.network.routes.surroundings().has_v6 {
+            log::info!("IPv6 is switched off on this system; IPv4 is covered");
+        }
         log::info!(
             "optout {} runs: {} rules, {} upstreams, device {}, fail policy {:?}",
             env!("CARGO_PKG_VERSION"),
@@ -245,8 +248,8 @@ impl Daemon {
             (search, owner) = self.owners.next() => Woken::Owner(search, owner),
             Some(question) = self.local.recv() => Woken::Local(question),
             Some(asked) = self.asked.recv() => Woken::Asked(asked),
-            _ = self.network.monitor.changed() => Woken::Routes,
-            _ = self.network.resolvers.changed() => Woken::Resolvers,
+            Some(()) = self.network.changed.recv() => Woken::Routes,
+            Ok(()) = self.network.found.changed() => Woken::Resolvers,
             () = self.notify.watchdog() => Woken::Served,
             () = sleep(timer) => Woken::Timer,
         }

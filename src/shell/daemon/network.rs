@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{Daemon, DaemonError};
 use crate::config::{Config, FailPolicy, Prefix};
 use crate::core::engine::Input;
 use crate::shell::clock;
 use crate::shell::link_local::{Listener, Question};
-use crate::shell::resolvers::{Places, Resolver, Watcher};
+use crate::shell::resolvers::{Found, Places, Resolver, Watcher};
 use crate::shell::route::monitor::Monitor;
 use crate::shell::route::{self, Fail, Plan, Routes, self_test};
 use crate::shell::tun::Tun;
@@ -22,9 +22,9 @@ pub(super) struct Network {
     /// The device.
     pub(super) tun: Tun,
     /// Says when links, addresses, routes or rules changed.
-    pub(super) monitor: Monitor,
-    /// The system's resolvers.
-    pub(super) resolvers: Watcher,
+    pub(super) changed: mpsc::Receiver<()>,
+    /// The system's resolvers, as they change.
+    pub(super) found: watch::Receiver<Found>,
     /// Where clients' questions to our own address are led.
     pub(super) resolver_v6: Ipv6Addr,
     /// From the configuration; they go before the system's.
@@ -59,9 +59,15 @@ impl Network {
         let plan = plan(config, listener.as_ref().map(Listener::port));
         let tun = Tun::open(&config.device)?;
         let monitor = Monitor::open().map_err(DaemonError::system("watch the network"))?;
+        let (change, changed) = mpsc::channel(1);
         let routes = Routes::set_up(plan.clone(), &tun)?;
         let resolvers =
             Watcher::open(Places::default()).map_err(DaemonError::system("watch resolv.conf"))?;
+        let (find, found) = watch::channel(resolvers.found().clone());
+        // Tasks of their own: they wait for a change to settle, and the loop
+        // would break that off with every packet.
+        tokio::spawn(tell_changes(monitor, change));
+        tokio::spawn(tell_resolvers(resolvers, find));
         if let Some(listener) = listener {
             tokio::spawn(listener.run(questions));
         }
@@ -71,8 +77,8 @@ impl Network {
         Ok(Self {
             routes,
             tun,
-            monitor,
-            resolvers,
+            changed,
+            found,
             resolver_v6,
             configured,
             plan,
@@ -84,7 +90,7 @@ impl Network {
     /// Who is asked, best first, and where that is known from.
     pub(super) fn upstreams(&self) -> Vec<Known> {
         if self.configured.is_empty() {
-            let system = &self.resolvers.found().resolvers;
+            let system = &self.found.borrow().resolvers;
             let known = |found: &Resolver| Known {
                 address: found.address,
                 source: found.source.display().to_string(),
@@ -105,7 +111,7 @@ impl Network {
         let mut problems = self.routes.problems();
         problems.extend(self.listener_problem.clone());
         if self.configured.is_empty() {
-            problems.extend(self.resolvers.found().problem.clone());
+            problems.extend(self.found.borrow().problem.clone());
         }
         problems
     }
@@ -179,6 +185,25 @@ impl Daemon {
         let problem = self.network.routes.set_prefixes(prefixes).err();
         self.problems.set("prefixes", problem.map(|error| error.to_string()));
     }
+}
+
+async fn tell_changes(mut monitor: Monitor, tell: mpsc::Sender<()>) {
+    while monitor.changed().await.is_ok() {
+        // One that waits to be taken stands for this one too.
+        if let Err(mpsc::error::TrySendError::Closed(())) = tell.try_send(()) {
+            return;
+        }
+    }
+    log::error!("the network is not watched any more; restart optout when it changes");
+}
+
+async fn tell_resolvers(mut resolvers: Watcher, tell: watch::Sender<Found>) {
+    while let Ok(found) = resolvers.changed().await {
+        if tell.send(found.clone()).is_err() {
+            return;
+        }
+    }
+    log::error!("resolv.conf is not watched any more; restart optout when it changes");
 }
 
 fn plan(config: &Config, listener: Option<u16>) -> Plan {

@@ -15,7 +15,7 @@ use rtnetlink::packet_route::route::{
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::prefix::Prefix;
-use crate::shell::netlink::Netlink;
+use crate::shell::netlink::{Existing, Netlink};
 
 /// The network as far as we care: what is put into routes and rules, and what
 /// tells this host from a client. Equal values mean that nothing changed.
@@ -147,7 +147,12 @@ pub(crate) fn family(v6: bool) -> AddressFamily {
 }
 
 /// Sets our device's MTU, keeps the kernel from giving it addresses, brings it up.
-pub(crate) fn bring_up(netlink: &mut Netlink, device: u32, mtu: u32) -> io::Result<()> {
+pub(crate) fn bring_up(
+    netlink: &mut Netlink,
+    device: u32,
+    mtu: u32,
+    address: Ipv4Addr,
+) -> io::Result<()> {
     let change = |attributes| {
         let mut message = LinkMessage::default();
         message.header.index = device;
@@ -160,7 +165,7 @@ pub(crate) fn bring_up(netlink: &mut Netlink, device: u32, mtu: u32) -> io::Resu
     if let Err(error) = netlink.change(&RouteNetlinkMessage::SetLink(quiet)) {
         log::debug!("route: the device keeps its way of making addresses: {error}");
     }
-    accept_answers(device);
+    accept_answers(netlink, device, address)?;
     let mut up = change(vec![LinkAttribute::Mtu(mtu)]);
     up.header.flags = LinkFlags::Up;
     up.header.change_mask = LinkFlags::Up;
@@ -168,14 +173,25 @@ pub(crate) fn bring_up(netlink: &mut Netlink, device: u32, mtu: u32) -> io::Resu
 }
 
 /// Answers come out of the device from all the resolvers of the world, which
-/// are not behind it: a strict reverse path filter on it would drop them. The
-/// switch is the device's own and goes with it (RFC 3704 §2.4: loose).
-fn accept_answers(device: u32) {
-    let Ok(name) = nix::net::if_::if_indextoname(device) else { return };
-    let switch = format!("/proc/sys/net/ipv4/conf/{}/rp_filter", name.to_string_lossy());
-    if let Err(error) = fs::write(switch, "2") {
-        log::debug!("route: cannot loosen the reverse path filter of the device: {error}");
+/// are not behind it: a strict reverse path filter would drop them. The switch
+/// is the device's own and goes with it (RFC 3704 §2.4: loose). The kernel
+/// heeds it only on a link with an address. This one is of the host's scope, so
+/// that no program ever takes it for its source.
+fn accept_answers(netlink: &mut Netlink, device: u32, address: Ipv4Addr) -> io::Result<()> {
+    if let Ok(name) = nix::net::if_::if_indextoname(device) {
+        let switch = format!("/proc/sys/net/ipv4/conf/{}/rp_filter", name.to_string_lossy());
+        if let Err(error) = fs::write(switch, "2") {
+            log::debug!("route: cannot loosen the reverse path filter of the device: {error}");
+        }
     }
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.prefix_len = 32;
+    message.header.scope = AddressScope::Host;
+    message.header.index = device;
+    message.attributes =
+        vec![AddressAttribute::Local(address.into()), AddressAttribute::Address(address.into())];
+    netlink.create(&RouteNetlinkMessage::NewAddress(message), Existing::Replace)
 }
 
 /// Adds the links that carry a default route of the main table.
@@ -243,10 +259,13 @@ fn addresses(
                 _ => {}
             }
         }
-        own.extend(local.or(address));
         let link = message.header.index;
+        if link == device {
+            continue;
+        }
+        own.extend(local.or(address));
         let global = message.header.scope == AddressScope::Universe;
-        if global && link != device && link != LOOPBACK && !towards.contains(&link) {
+        if global && link != LOOPBACK && !towards.contains(&link) {
             on_link.extend(address.map(|ip| Prefix::new(ip, message.header.prefix_len)));
         }
     }

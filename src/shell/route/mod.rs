@@ -12,7 +12,7 @@
 //! Every object carries our tag (the protocol number of rules and routes, the
 //! name of the packet-filter table), so sweeping needs no memory. If we die,
 //! the device takes its routes along and the packet-filter table goes with its
-//! socket: `open`. For `closed` there are unreachable routes of worse metric,
+//! socket: `open`. For `closed` there are prohibiting routes of worse metric,
 //! which stay with the rules until the next start.
 
 mod links;
@@ -24,7 +24,7 @@ mod sweep;
 mod tables;
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 
@@ -305,7 +305,11 @@ impl Routes {
     }
 
     fn bring_up(&mut self) -> Result<(), RouteError> {
-        links::bring_up(&mut self.netlink, self.device, self.around.mtu)
+        let IpAddr::V4(first) = self.plan.sinkhole_v4.address() else {
+            unreachable!("the prefix of an IPv4 plan")
+        };
+        let address = Ipv4Addr::from_bits(first.to_bits() | 1);
+        links::bring_up(&mut self.netlink, self.device, self.around.mtu, address)
             .map_err(|e| kernel("bring the TUN device up", e))
     }
 

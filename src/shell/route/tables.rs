@@ -27,8 +27,10 @@ pub(crate) struct Route {
 enum Way {
     /// Into the TUN; sockets take this source.
     Device { link: u32, source: Option<IpAddr> },
-    /// Nowhere: the sender is told at once.
-    Unreachable,
+    /// Nowhere, and the sender is told at once. Not `unreachable`, whose ICMP a
+    /// UDP socket takes for a passing trouble and keeps from its program
+    /// (RFC 1122 §4.2.3.9).
+    Prohibited,
 }
 
 /// The routes of both tables.
@@ -56,7 +58,7 @@ pub(crate) fn wanted(
             routes.push(route);
         }
         // Stays when the device goes: then nothing leaves.
-        let last = Route { metric: LAST_METRIC, way: Way::Unreachable, ..route };
+        let last = Route { metric: LAST_METRIC, way: Way::Prohibited, ..route };
         if plan.fail == Fail::Closed && !routes.contains(&last) {
             routes.push(last);
         }
@@ -151,7 +153,7 @@ fn removal(route: &RouteMessage) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header = route.header.clone();
     message.header.flags = RouteFlags::default();
-    let reject = route.header.kind == RouteType::Unreachable;
+    let reject = route.header.kind == RouteType::Prohibit;
     let names = route.attributes.iter().filter(|attribute| match attribute {
         RouteAttribute::Table(_) | RouteAttribute::Destination(_) | RouteAttribute::Priority(_) => {
             true
@@ -184,7 +186,7 @@ impl Route {
                 let source = source.map(RouteAddress::from).map(RouteAttribute::PrefSource);
                 message.attributes.extend(source);
             }
-            Way::Unreachable => message.header.kind = RouteType::Unreachable,
+            Way::Prohibited => message.header.kind = RouteType::Prohibit,
         }
         message
     }
@@ -204,7 +206,7 @@ impl Route {
             }
         }
         let way = match message.header.kind {
-            RouteType::Unreachable => Way::Unreachable,
+            RouteType::Prohibit => Way::Prohibited,
             _ => Way::Device { link, source },
         };
         let to = Prefix::new(to, message.header.destination_prefix_length);
