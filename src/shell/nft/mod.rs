@@ -52,19 +52,53 @@ impl Table {
         batch.push(NEW_TABLE, CREATE | EXCLUSIVE, table);
         steer(&mut batch, plan, device);
         zones(&mut batch, plan, around, device);
+        if plan.fail == Fail::Closed {
+            vouch(&mut batch, plan, around);
+        }
         translations(&mut batch, plan, around);
         let (bytes, acks) = batch.finish();
         netlink.batch(&bytes, acks)?;
         if plan.fail == Fail::Closed {
-            guard(plan)?;
+            guard(plan, around)?;
         }
         Ok(Self { _owner: netlink })
     }
 }
 
-/// Refuses the questions of this host that [`steer`] did not mark before. It
-/// stays when we die, and is what `closed` means for this host.
-fn guard(plan: &Plan) -> io::Result<()> {
+/// Marks what clients ask, as a sign for [`guard`] that we live.
+fn vouch(batch: &mut Batch, plan: &Plan, around: &Surroundings) {
+    chain(batch, "vouch", Some(("filter", PREROUTING, MANGLE)));
+    for_clients(batch, "vouch", plan, around, |rule, _| rule.set_mark(plan.steer));
+}
+
+/// A rule for each kind of question that each kind of client sends to others
+/// than this host, and that nothing has marked yet.
+fn for_clients(
+    batch: &mut Batch,
+    name: &str,
+    plan: &Plan,
+    around: &Surroundings,
+    then: impl Fn(Rule, Protocol) -> Rule,
+) {
+    for client in clients(around) {
+        for protocol in PROTOCOLS {
+            let rule = Rule::default()
+                .family(client.is_v6())
+                .source(client)
+                .protocol(protocol)
+                .port_to(53)
+                .mark(0, plan.mark | plan.steer)
+                .meant_for_us(false);
+            add(batch, name, then(rule, protocol));
+        }
+    }
+}
+
+/// Refuses the questions that neither [`steer`] nor [`vouch`] marked before. It
+/// stays when we die, and is what `closed` means for this host. Clients would
+/// be refused by our routes too, but the kernel says so by ICMP, and no more
+/// than about once a second to each; a reset has no such limit.
+fn guard(plan: &Plan, around: &Surroundings) -> io::Result<()> {
     unguard()?;
     let mut batch = Batch::new(GUARD);
     batch.push(NEW_TABLE, CREATE, Attributes::default());
@@ -78,6 +112,8 @@ fn guard(plan: &Plan) -> io::Result<()> {
             .reject(protocol);
         add(&mut batch, "leaving", rule);
     }
+    chain(&mut batch, "passing", Some(("filter", PREROUTING, FILTER)));
+    for_clients(&mut batch, "passing", plan, around, Rule::reject);
     let (bytes, acks) = batch.finish();
     Netlink::netfilter()?.batch(&bytes, acks)
 }
