@@ -24,8 +24,9 @@ use std::io;
 use self::expression::Rule;
 use self::message::{Attributes, Batch};
 use crate::core::flow::Protocol;
+use crate::core::prefix::Prefix;
 use crate::shell::netlink::Netlink;
-use crate::shell::route::{Plan, Prefix, Surroundings};
+use crate::shell::route::{Plan, Surroundings};
 
 /// The table `inet optout`. Goes with the value.
 #[derive(Debug)]
