@@ -321,7 +321,8 @@ pub struct Explanation {
 pub struct ExplainedRule {
     /// The rule.
     pub rule: RuleText,
-    /// `allow`, `block`, `watch` or `never-block`.
+    /// What it does by itself: `allow`, `block`, `watch`, `never-block`, or `off`
+    /// where its list is off.
     pub action: String,
     /// What it matched.
     pub via: Via,

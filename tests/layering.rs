@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The floors, from the ground up. Rooms on one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["core::host", "core::prefix", "core::time"],
-    &["core::flow", "core::verdict"],
+    &["core::flow", "core::upstream", "core::verdict"],
     &["core::event", "core::wire"],
     &["core::catalog", "core::list"],
     &["core::rules"],

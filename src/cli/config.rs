@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::cli::offline;
 use crate::cli::page::Page;
-use crate::cli::wiring;
 
 /// Work on the configuration
 #[derive(Debug, clap::Args)]
@@ -19,9 +19,8 @@ enum Action {
     ///
     /// Exit code 0: sound. 2: not, with one line that names file, line and remedy.
     Check {
-        /// The file
-        #[arg(default_value = wiring::CONFIG)]
-        file: PathBuf,
+        /// The file, if not /etc/optout/optout.toml
+        file: Option<PathBuf>,
         /// Print one JSON object: `ok`, `lists`, `error`
         #[arg(long)]
         json: bool,
@@ -31,7 +30,7 @@ enum Action {
 impl Config {
     pub(super) fn run(&self, page: &mut Page<'_>) -> anyhow::Result<()> {
         let Action::Check { file, json } = &self.action;
-        let found = wiring::check_config(file);
+        let found = offline::check_config(file.as_deref());
         if *json {
             let (lists, error) = (found.as_ref().ok(), found.as_ref().err());
             page.json(
@@ -43,7 +42,7 @@ impl Config {
                 for list in lists {
                     page.say(list)?;
                 }
-                page.say(format_args!("{} is sound.", file.display()))?;
+                page.say(offline::what_was_read(file.as_deref()))?;
             }
             Ok(_) => {}
             Err(error) => return Err(super::Wrong(error).into()),

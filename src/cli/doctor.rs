@@ -3,8 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use crate::cli::offline;
 use crate::cli::page::{Ink, Page, ink, plain};
-use crate::cli::wiring;
 use crate::request::{Request, Response};
 use crate::shell::control::client::{ClientError, Daemon};
 use crate::shell::doctor::{self, Check, Reached, State};
@@ -28,8 +28,9 @@ impl Doctor {
         daemon: &mut dyn Daemon,
         page: &mut Page<'_>,
     ) -> anyhow::Result<ExitCode> {
-        let facts =
-            doctor::gather(reach(daemon), &wiring::bypass_addresses(), page.look.now.as_second());
+        let resolvers = offline::encrypted_resolvers();
+        let now = page.look.now.as_second();
+        let facts = doctor::gather(reach(daemon), offline::ours(), &resolvers, now);
         let checks = doctor::examine(&facts);
         let problems = checks.iter().any(|check| check.state == State::Problem);
         if self.json {

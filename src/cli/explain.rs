@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::cli::page::{Ink, Page, Side, ink, ink_of, plain};
-use crate::cli::{who, wiring};
+use crate::cli::{offline, who};
 use crate::core::verdict::{RuleText, Via};
 use crate::request::{EntryLine, ExplainedRule, Explanation, Request, Response};
 use crate::shell::control::client::{ClientError, Daemon};
@@ -30,21 +30,21 @@ pub(super) struct Explain {
     /// As for this client, by its address
     #[arg(long, value_name = "ADDRESS")]
     client: Option<String>,
-    /// The configuration to judge by when no daemon runs
-    #[arg(long, value_name = "FILE", default_value = wiring::CONFIG)]
-    config: PathBuf,
+    /// The configuration to judge by when no daemon runs, if not the usual one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print one JSON object (docs/control.md describes it)
     #[arg(long)]
     json: bool,
 }
 
 /// Who judged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Judge {
     /// The running daemon.
     Daemon,
-    /// We did, by what is on disk.
-    Files,
+    /// We did, by what is on disk; and what could not be read of it.
+    Files(Option<String>),
 }
 
 impl Explain {
@@ -55,7 +55,7 @@ impl Explain {
             value["judged_by"] = if judge == Judge::Daemon { "daemon" } else { "files" }.into();
             page.json(&value)?;
         } else {
-            show(&explanation, judge, page)?;
+            show(&explanation, &judge, page)?;
         }
         Ok(())
     }
@@ -71,15 +71,16 @@ impl Explain {
             Ok(_) => Err(super::unexpected().into()),
             Err(ClientError::NotRunning(_) | ClientError::NoPermission { .. }) => {
                 let (app, client) = (self.app.as_deref(), self.client.as_deref());
-                let found = wiring::explain_offline(&self.config, &self.subject, app, client)?;
-                Ok((found, Judge::Files))
+                let config = self.config.as_deref();
+                let found = offline::explain_offline(config, &self.subject, app, client)?;
+                Ok((found.explanation, Judge::Files(found.missing)))
             }
             Err(error) => Err(error.into()),
         }
     }
 }
 
-fn show(explanation: &Explanation, judge: Judge, page: &mut Page<'_>) -> io::Result<()> {
+fn show(explanation: &Explanation, judge: &Judge, page: &mut Page<'_>) -> io::Result<()> {
     page.line(&[
         ink(&explanation.subject, Ink::Strong),
         plain(" is "),
@@ -87,10 +88,13 @@ fn show(explanation: &Explanation, judge: Judge, page: &mut Page<'_>) -> io::Res
         plain("."),
     ])?;
     page.say(&explanation.because)?;
-    if judge == Judge::Files {
+    if let Judge::Files(missing) = judge {
         let note = "Judged by the built-in catalogue, the configuration and the list files: \
                     the daemon could not be asked.";
         page.line(&[ink(note, Ink::Yellow)])?;
+        if let Some(missing) = missing {
+            page.line(&[ink(missing, Ink::Yellow)])?;
+        }
     }
     if !explanation.rules.is_empty() {
         page.heading("Rules that name it, the deciding one first")?;
@@ -193,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_whole_chain_is_shown() {
-        let text = printed(|page| show(&explanation(), Judge::Daemon, page));
+        let text = printed(|page| show(&explanation(), &Judge::Daemon, page));
         assert_eq!(text, CHAIN);
     }
 
@@ -220,8 +224,11 @@ What is known of it
     #[test]
     fn what_was_judged_without_the_daemon_says_so() {
         let bare = Explanation { rules: Vec::new(), entry: None, ..explanation() };
-        let text = printed(|page| show(&bare, Judge::Files, page));
+        let text = printed(|page| show(&bare, &Judge::Files(None), page));
         assert!(text.ends_with("the daemon could not be asked.\n"), "{text}");
+        let missing = Some("Your own rules could not be read.".into());
+        let text = printed(|page| show(&bare, &Judge::Files(missing), page));
+        assert!(text.ends_with("asked.\nYour own rules could not be read.\n"), "{text}");
     }
 
     #[test]
@@ -235,6 +242,6 @@ What is known of it
             entry.collects = HOSTILE.into();
             entry.sources = vec![HOSTILE.into()];
         }
-        assert_harmless(&printed(|page| show(&hostile, Judge::Files, page)));
+        assert_harmless(&printed(|page| show(&hostile, &Judge::Files(Some(HOSTILE.into())), page)));
     }
 }

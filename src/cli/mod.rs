@@ -26,6 +26,7 @@ pub mod escape;
 mod explain;
 mod log;
 mod off;
+mod offline;
 mod on;
 pub mod page;
 mod pause;
@@ -37,7 +38,6 @@ mod status;
 pub mod time;
 mod vendors;
 mod who;
-mod wiring;
 
 /// Makes an opt-out real: stops and records telemetry before it leaves the device
 #[derive(Debug, Parser)]
@@ -98,7 +98,7 @@ impl Cli {
             return Ok(ExitCode::SUCCESS);
         };
         let mut page = Page::new(out, Look::from_environment());
-        let socket = self.socket.unwrap_or_else(wiring::socket_path);
+        let socket = self.socket.unwrap_or_else(offline::socket_path);
         command.ask(&mut Client::new(socket), &mut page)
     }
 }

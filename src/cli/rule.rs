@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::cli::page::{Ink, Page, Side, Span, ink, plain};
 use crate::cli::time;
-use crate::core::host::HostName;
+use crate::core::policy::{UserRuleError, UserSubject};
+use crate::core::prefix::PrefixError;
 use crate::request::{Action, Request, Response, UserRule};
 use crate::shell::control::client::Daemon;
 
@@ -95,27 +96,15 @@ impl Rule {
 
 /// Reads what a rule may name.
 fn parse_subject(text: &str) -> Result<String, String> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(address.to_string());
-    }
-    if let Some((address, length)) = text.split_once('/')
-        && let (Ok(address), Ok(length)) = (address.parse::<IpAddr>(), length.parse::<u8>())
-    {
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        if length <= most {
-            return Ok(format!("{address}/{length}"));
+    let subject: UserSubject = text.parse().map_err(|error| match error {
+        UserRuleError::Prefix { why: PrefixError::Address, .. } => {
+            "give the host name alone, without https://, port or path".into()
         }
-        return Err(format!("a prefix of this family has at most {most} bits"));
-    }
-    if text.contains('/') || text.contains(':') {
-        return Err("give the host name alone, without https://, port or path".into());
-    }
-    let (below, name) = match text.strip_prefix("*.") {
-        Some(name) => ("*.", name),
-        None => ("", text),
-    };
-    let host: HostName = name.parse().map_err(|error| format!("not a host name: {error}"))?;
-    Ok(format!("{below}{host}"))
+        UserRuleError::Prefix { why, .. } => why.to_string(),
+        UserRuleError::Subject { why, .. } => format!("not a host name: {why}"),
+        other => other.to_string(),
+    })?;
+    Ok(subject.to_string())
 }
 
 /// What a new rule does, for a daemon that says nothing itself.
@@ -183,6 +172,7 @@ mod tests {
             ("192.0.2.0/24", Some("192.0.2.0/24")),
             ("2001:db8::/32", Some("2001:db8::/32")),
             ("192.0.2.0/33", None),
+            ("192.0.2.1/24", None),
             ("https://vendor.example/x", None),
             ("vendor.example:443", None),
             ("*", None),

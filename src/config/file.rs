@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::core::list::Format;
 use crate::core::policy::BlockAnswer;
 use crate::core::verdict::Mode;
 
-use super::{FailPolicy, ListFormat, Privacy};
+use super::{FailPolicy, Privacy};
 
 /// The file, key for key. Numbers and addresses are checked in the next step,
 /// so that what is wrong with them can be said in words.
@@ -70,6 +71,15 @@ pub(super) struct List {
     pub mode: Mode,
 }
 
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ListFormat {
+    #[default]
+    Auto,
+    Hosts,
+    Domains,
+}
+
 /// Off is a state that `optout off` sets, not a mode of the file.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -94,6 +104,16 @@ pub(super) enum LogLevel {
     Info,
     Debug,
     Trace,
+}
+
+impl From<ListFormat> for Option<Format> {
+    fn from(format: ListFormat) -> Self {
+        match format {
+            ListFormat::Auto => None,
+            ListFormat::Hosts => Some(Format::Hosts),
+            ListFormat::Domains => Some(Format::Domains),
+        }
+    }
 }
 
 impl From<LogLevel> for log::LevelFilter {

@@ -7,7 +7,6 @@
 
 mod error;
 mod file;
-mod prefix;
 mod sound;
 
 use std::collections::BTreeMap;
@@ -18,11 +17,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::policy::{BlockAnswer, Canaries};
+use crate::core::list::Format;
+use crate::core::policy::{BlockAnswer, Canaries, UserSubject};
+use crate::core::prefix::Prefix;
 use crate::core::verdict::Mode;
 
 pub use error::ConfigError;
-pub use prefix::{Prefix, PrefixError};
 
 /// A sound configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -66,9 +66,9 @@ pub struct Config {
     /// Lists from disk, in the order that decides which one is named in a verdict.
     pub lists: Vec<ListFile>,
     /// Names, `*.` names and prefixes that the user lets through.
-    pub allow: Vec<Written<String>>,
+    pub allow: Vec<Written<UserSubject>>,
     /// Names, `*.` names and prefixes that the user blocks.
-    pub block: Vec<Written<String>>,
+    pub block: Vec<Written<UserSubject>>,
     /// Where commands are taken.
     pub control_socket: PathBuf,
     /// Where what must survive a restart is kept.
@@ -116,14 +116,14 @@ pub struct Journal {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Privacy {
-    /// All.
+    /// A line for every event.
     #[default]
     Everything,
-    /// Blocked and watched ones.
+    /// Lines for what was blocked or watched; of what was passed, the number a day.
     Blocked,
-    /// None, only how many.
+    /// No lines: numbers by day, outcome and vendor. No host, no client.
     Counters,
-    /// None, and no counts either.
+    /// Nothing at all.
     Nothing,
 }
 
@@ -132,27 +132,16 @@ pub enum Privacy {
 pub struct ListFile {
     /// Where it is: an absolute path.
     pub path: PathBuf,
+    /// Line of the configuration that says so, counted from 1.
+    pub line: u32,
     /// What it is called in verdicts. No two lists share a name.
     pub name: String,
-    /// How it is written.
-    pub format: ListFormat,
+    /// How it is written; `None`: as its lines look.
+    pub format: Option<Format>,
     /// Whether its rules cover what is below a name; `None`: as the format has it.
     pub subdomains: Option<bool>,
     /// What is done with its verdicts.
     pub mode: Mode,
-}
-
-/// How a list is written.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ListFormat {
-    /// As its lines look.
-    #[default]
-    Auto,
-    /// `0.0.0.0 name`.
-    Hosts,
-    /// One name a line.
-    Domains,
 }
 
 impl Config {

@@ -7,13 +7,13 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::core::host::HostName;
-use crate::core::policy::Canaries;
+use crate::core::policy::{Canaries, UserRuleError, UserSubject};
+use crate::core::prefix::Prefix;
 use crate::core::verdict::Mode;
 
 use super::error::line_of;
 use super::file::{self, File, GlobalMode, PrivateRelay};
-use super::{Config, ConfigError, Journal, ListFile, Prefix, RULE_PRIORITIES, Written};
+use super::{Config, ConfigError, Journal, ListFile, RULE_PRIORITIES, Written};
 
 /// Checks a file whose text is at hand, for the lines of its errors.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ impl<'a> Checker<'a> {
             journal: self.journal(&file.journal)?,
             vendors: self.vendors(file.vendors),
             lists: self.lists(file.lists)?,
-            allow: self.subjects("allow", file.allow)?,
-            block: self.subjects("block", file.block)?,
+            allow: self.subjects("allow", &file.allow)?,
+            block: self.subjects("block", &file.block)?,
             control_socket: self.path("control_socket", &file.control_socket)?,
             state_dir: self.path("state_dir", &file.state_dir)?,
             run_dir: self.path("run_dir", &file.run_dir)?,
@@ -222,21 +222,26 @@ impl<'a> Checker<'a> {
                 let problem = format!("{name:?} is the name of two lists; give one another name");
                 return self.wrong(&key, &problem);
             }
-            let (format, subdomains, mode) = (list.format, list.subdomains, list.mode);
-            lists.push(ListFile { path, name, format, subdomains, mode });
+            let line = line_of(self.text, &at("path"));
+            let (subdomains, mode) = (list.subdomains, list.mode);
+            lists.push(ListFile { path, line, name, format: list.format.into(), subdomains, mode });
         }
         Ok(lists)
     }
 
-    fn subjects(&self, key: &str, texts: Vec<String>) -> Checked<Vec<Written<String>>> {
+    fn subjects(&self, key: &str, texts: &[String]) -> Checked<Vec<Written<UserSubject>>> {
         let mut subjects = Vec::with_capacity(texts.len());
         // Locating parses the text anew, so a long list is located only once.
         let lines = super::error::lines_of(self.text, key);
-        for (n, value) in texts.into_iter().enumerate() {
-            if let Err(why) = subject(&value) {
-                let path = format!("{key}.{n}");
-                return self.wrong(&path, &format!("cannot hold {value:?}: {why}"));
-            }
+        for (n, text) in texts.iter().enumerate() {
+            let value = match text.parse() {
+                Ok(value) => value,
+                Err(error) => {
+                    let path = format!("{key}.{n}");
+                    let why = what_is_no_subject(&error);
+                    return self.wrong(&path, &format!("cannot hold {text:?}: {why}"));
+                }
+            };
             subjects.push(Written { value, line: lines.get(n).copied().unwrap_or(1) });
         }
         Ok(subjects)
@@ -260,15 +265,15 @@ fn upstream(text: &str) -> Option<SocketAddr> {
     with_port.or_else(address).or_else(scoped)
 }
 
-/// Checks that a rule of the user's own names something.
-fn subject(text: &str) -> Result<(), String> {
-    if text.contains(['/', ':']) || text.parse::<IpAddr>().is_ok() {
-        return text.parse::<Prefix>().map(drop).map_err(|error| error.to_string());
+/// Why a rule of the user's own names nothing, without naming it once more.
+fn what_is_no_subject(error: &UserRuleError) -> String {
+    match error {
+        UserRuleError::Subject { why, .. } => {
+            format!("{why}; write a name, a name with *. before it, an address or a prefix")
+        }
+        UserRuleError::Prefix { why, .. } => why.to_string(),
+        other => other.to_string(),
     }
-    let name = text.strip_prefix("*.").unwrap_or(text);
-    name.parse::<HostName>().map(drop).map_err(|error| {
-        format!("{error}; write a name, a name with *. before it, an address or a prefix")
-    })
 }
 
 fn file_name(path: &Path) -> String {

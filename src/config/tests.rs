@@ -82,13 +82,14 @@ fn everything_that_may_be_written_is_understood() {
             "[fe80::1%3]:53"
         ]
     );
-    assert_eq!(config.allow[0], Written { value: "a.example".into(), line: 5 });
-    assert_eq!(config.allow[1], Written { value: "*.b.example".into(), line: 6 });
+    assert_eq!(config.allow[0], Written { value: "a.example".parse().unwrap(), line: 5 });
+    assert_eq!(config.allow[1], Written { value: "*.b.example".parse().unwrap(), line: 6 });
     assert_eq!(config.block.iter().map(|rule| rule.line).collect::<Vec<_>>(), [7, 7, 7]);
     assert_eq!(config.vendors["oneplus"], Written { value: Mode::Off, line: 9 });
     assert_eq!(config.lists[0].name, "hosts");
+    assert_eq!((config.lists[0].line, config.lists[1].line), (11, 13));
     assert_eq!(config.lists[0].subdomains, None);
-    assert_eq!(config.lists[1].format, ListFormat::Domains);
+    assert_eq!(config.lists[1].format, Some(Format::Domains));
     assert_eq!(config.check_vendors(&["oneplus"]), Ok(()));
 }
 

@@ -1,4 +1,4 @@
-//! Address prefixes: what an address rule names.
+//! Address prefixes: what address rules, routes and the configuration name.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,16 +13,19 @@ pub struct Prefix {
     length: u8,
 }
 
-/// Why a text is not a prefix.
+/// Why something is not a prefix. What to write instead is said with it.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum PrefixError {
     /// What stands before the `/` is not an address.
-    #[error("not an IP address")]
+    #[error("not an address or prefix; write it like 192.0.2.0/24 or 2001:db8::/32")]
     Address,
     /// What stands after the `/` is not a number, or more than the address has bits.
     #[error("the length after / must be 0 to 32 for IPv4 and 0 to 128 for IPv6")]
     Length,
+    /// Bits after the length are set. It may have been meant as this.
+    #[error("has bits after its length; did you mean {0}?")]
+    HostBits(Prefix),
 }
 
 impl Prefix {
@@ -58,6 +61,12 @@ impl Prefix {
         self.length
     }
 
+    /// Whether it is of IPv6.
+    #[must_use]
+    pub fn is_v6(self) -> bool {
+        self.address.is_ipv6()
+    }
+
     /// Whether `address` is in it. A v4 address is in no v6 prefix.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
@@ -81,16 +90,22 @@ impl From<IpAddr> for Prefix {
 impl FromStr for Prefix {
     type Err = PrefixError;
 
-    /// Reads `192.0.2.1`, `192.0.2.0/24` or the like of IPv6.
+    /// Reads `192.0.2.1`, `192.0.2.0/24` or the like of IPv6. What has bits after
+    /// its length was likely meant otherwise, and is refused.
     fn from_str(text: &str) -> Result<Self, PrefixError> {
         let (address, length) =
             text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
         let address: IpAddr = address.parse().map_err(|_| PrefixError::Address)?;
         let Some(length) = length else { return Ok(address.into()) };
+        // `parse` would take a plus sign too.
         if !length.bytes().all(|b| b.is_ascii_digit()) {
             return Err(PrefixError::Length);
         }
-        Self::new(address, length.parse().map_err(|_| PrefixError::Length)?)
+        let prefix = Self::new(address, length.parse().map_err(|_| PrefixError::Length)?)?;
+        if prefix.address != address {
+            return Err(PrefixError::HostBits(prefix));
+        }
+        Ok(prefix)
     }
 }
 
@@ -109,49 +124,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bits_after_the_length_are_dropped() {
+    fn what_is_written_is_what_is_shown() {
         for (text, want) in [
-            ("192.0.2.77/24", "192.0.2.0/24"),
+            ("198.18.0.0/15", "198.18.0.0/15"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
             ("192.0.2.77/32", "192.0.2.77"),
             ("192.0.2.77", "192.0.2.77"),
-            ("192.0.2.77/0", "0.0.0.0/0"),
-            ("2001:db8:1:2::3/32", "2001:db8::/32"),
+            ("2001:db8::/32", "2001:db8::/32"),
             ("2001:db8::1/128", "2001:db8::1"),
-            ("2001:db8::1/0", "::/0"),
+            ("::/0", "::/0"),
         ] {
             assert_eq!(text.parse::<Prefix>().unwrap().to_string(), want);
         }
     }
 
     #[test]
-    fn what_is_not_a_prefix_is_refused() {
+    fn bits_after_the_length_are_dropped() {
+        for (address, length, want) in [
+            ("192.0.2.77", 24, "192.0.2.0/24"),
+            ("192.0.2.77", 0, "0.0.0.0/0"),
+            ("2001:db8:1:2::3", 32, "2001:db8::/32"),
+            ("2001:db8::1", 0, "::/0"),
+        ] {
+            let prefix = Prefix::new(address.parse().unwrap(), length).unwrap();
+            assert_eq!(prefix.to_string(), want);
+        }
+        let address = "192.0.2.77".parse().unwrap();
+        assert_eq!(Prefix::new(address, 33), Err(PrefixError::Length));
+    }
+
+    #[test]
+    fn what_is_not_a_prefix_is_refused_with_its_reason() {
         for (text, want) in [
             ("192.0.2.1/33", PrefixError::Length),
             ("2001:db8::/129", PrefixError::Length),
             ("192.0.2.1/", PrefixError::Length),
             ("192.0.2.1/+8", PrefixError::Length),
+            ("192.0.2.1/-1", PrefixError::Length),
             ("192.0.2/24", PrefixError::Address),
             ("a.example", PrefixError::Address),
             ("", PrefixError::Address),
+            ("192.0.2.1/24", PrefixError::HostBits("192.0.2.0/24".parse().unwrap())),
         ] {
-            let got = text.parse::<Prefix>();
-            if text.ends_with('/') {
-                assert!(got.is_err(), "{text}");
-            } else {
-                assert_eq!(got, Err(want), "{text}");
-            }
+            assert_eq!(text.parse::<Prefix>(), Err(want), "{text}");
         }
     }
 
     #[test]
     fn contains_and_covers_keep_the_families_apart() {
-        let all4: Prefix = "0.0.0.0/0".parse().unwrap();
-        let all6: Prefix = "::/0".parse().unwrap();
+        let prefix = |text: &str| text.parse::<Prefix>().unwrap();
+        let (all4, all6) = (prefix("0.0.0.0/0"), prefix("::/0"));
         assert!(all4.contains("203.0.113.9".parse().unwrap()));
         assert!(!all4.contains("2001:db8::".parse().unwrap()));
         assert!(!all6.contains("203.0.113.9".parse().unwrap()));
-        let wide: Prefix = "192.0.2.0/24".parse().unwrap();
-        let narrow: Prefix = "192.0.2.128/25".parse().unwrap();
+        assert!(!all4.covers(all6) && !all6.covers(all4));
+        let (wide, narrow) = (prefix("192.0.2.0/24"), prefix("192.0.2.128/25"));
         assert!(wide.covers(narrow) && wide.covers(wide) && !narrow.covers(wide));
+        let sinkhole = prefix("198.18.0.0/15");
+        assert!(sinkhole.contains([198, 19, 255, 255].into()));
+        assert!(!sinkhole.contains([198, 20, 0, 0].into()));
+        assert!(prefix("fe80::/10").contains("febf::1".parse().unwrap()));
+        assert!(!prefix("fe80::/10").contains("fec0::1".parse().unwrap()));
     }
 }

@@ -1,37 +1,23 @@
 //! List files on disk → rules.
 //!
-//! A list that cannot be used is a problem to report and nothing more: the
-//! packs and the other lists do their work without it.
+//! A list that cannot be used is an error of the configuration that names it:
+//! who believes to be protected by a list that is not there is not.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use thiserror::Error;
 
+use crate::config::ListFile;
 use crate::core::catalog::{self, Action};
 use crate::core::list::{Format, MAX_LINE, Reader};
 use crate::core::rules::{Builder, Kind, RuleSet, Scope};
 use crate::core::verdict::Mode;
 
-/// A list that the user wants.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ListSource {
-    /// What people call it; the file's name if `None`.
-    pub name: Option<String>,
-    /// The file.
-    pub path: PathBuf,
-    /// How it is written; found out if `None`.
-    pub format: Option<Format>,
-    /// Whether a name means what is below it too; as usual for the format if `None`.
-    pub subdomains: Option<bool>,
-    /// Its mode. A list that is off is not read.
-    pub mode: Mode,
-}
-
-/// All rules, and what was wrong with them.
+/// All rules.
 #[derive(Debug)]
 pub struct Loaded {
     /// The rules of packs and lists.
@@ -39,11 +25,9 @@ pub struct Loaded {
     /// When each list was changed, seconds since 1970 (UTC), in the order of
     /// [`RuleSet::lists`]; `None` for what is built in.
     pub changed: Vec<Option<i64>>,
-    /// The lists that are not in use, and why.
-    pub problems: Vec<ListError>,
 }
 
-/// Why a list could not be loaded. Everything else stays in use.
+/// Why a list could not be loaded.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ListError {
@@ -83,27 +67,26 @@ pub enum ListError {
     },
 }
 
-/// Reads the built-in packs and these lists.
-#[must_use]
-pub fn load(sources: &[ListSource]) -> Loaded {
+/// Reads the built-in packs and these lists. A list that is off is not read.
+///
+/// # Errors
+///
+/// The first list that cannot be used, and why.
+pub fn load(lists: &[ListFile]) -> Result<Loaded, (&ListFile, ListError)> {
     let mut builder = Builder::default();
     let mut changed = Vec::new();
-    let mut problems = Vec::new();
     for pack in catalog::embedded() {
         builder.pack(&pack);
         changed.push(None);
     }
-    for source in sources.iter().filter(|source| source.mode != Mode::Off) {
-        match read(source, &mut builder) {
-            Ok(time) => changed.push(time),
-            Err(problem) => problems.push(problem),
-        }
+    for list in lists.iter().filter(|list| list.mode != Mode::Off) {
+        changed.push(read(list, &mut builder).map_err(|error| (list, error))?);
     }
-    Loaded { rules: Arc::new(builder.build()), changed, problems }
+    Ok(Loaded { rules: Arc::new(builder.build()), changed })
 }
 
-/// Reads one list into `builder`, or leaves it as it was. Yields when the file was changed.
-fn read(source: &ListSource, builder: &mut Builder) -> Result<Option<i64>, ListError> {
+/// Reads one list into `builder`. Yields when the file was changed.
+fn read(source: &ListFile, builder: &mut Builder) -> Result<Option<i64>, ListError> {
     let path = &source.path;
     let fail = |source| ListError::Read { path: path.clone(), source };
     // Looked at before it is opened: to open a pipe would wait for its writer.
@@ -115,19 +98,15 @@ fn read(source: &ListSource, builder: &mut Builder) -> Result<Option<i64>, ListE
         return Err(ListError::TooLarge { path: path.clone() });
     }
     let file = File::open(path).map_err(fail)?;
-    let name = source.name.clone().unwrap_or_else(|| file_name(path));
-    builder.list(&name, Kind::File(source.format.unwrap_or(Format::Domains)), source.mode);
-    let read = read_lines(BufReader::new(file), source, builder);
-    if read.is_err() {
-        builder.drop_last();
-    }
+    builder.list(&source.name, Kind::File(source.format.unwrap_or(Format::Domains)), source.mode);
+    read_lines(BufReader::new(file), source, builder)?;
     let time = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    read.map(|()| time.and_then(|time| i64::try_from(time.as_secs()).ok()))
+    Ok(time.and_then(|time| i64::try_from(time.as_secs()).ok()))
 }
 
 fn read_lines(
     mut file: impl BufRead,
-    source: &ListSource,
+    source: &ListFile,
     builder: &mut Builder,
 ) -> Result<(), ListError> {
     let path = || source.path.clone();
@@ -180,25 +159,24 @@ fn read_line(file: &mut impl BufRead, line: &mut Vec<u8>, left: &mut u64) -> io:
     Ok(any)
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
-}
-
 /// Largest list that is read, in bytes: the largest public ones are near 40 MiB.
 const MAX_BYTES: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::core::flow::Client;
     use crate::core::policy::Policy;
     use crate::core::time::Instant;
     use crate::core::verdict::Verdict;
 
-    fn source(dir: &Path, name: &str, text: &[u8]) -> ListSource {
+    fn source(dir: &Path, name: &str, text: &[u8]) -> ListFile {
         let path = dir.join(name);
         std::fs::write(&path, text).unwrap();
-        ListSource { name: None, path, format: None, subdomains: None, mode: Mode::Enforce }
+        let (name, mode) = (name.into(), Mode::Enforce);
+        ListFile { path, line: 1, name, format: None, subdomains: None, mode }
     }
 
     fn dir(name: &str) -> PathBuf {
@@ -217,9 +195,8 @@ mod tests {
         let dir = dir("join");
         let hosts = source(&dir, "hosts.txt", b"0.0.0.0 a.example\n0.0.0.0 a.example b.example\n");
         let mut domains = source(&dir, "domains.txt", b"# c\nc.example\nodd line\n");
-        domains.name = Some("mine".into());
-        let loaded = load(&[hosts.clone(), domains.clone()]);
-        assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+        domains.name = "mine".into();
+        let loaded = load(&[hosts.clone(), domains.clone()]).unwrap();
         for (host, want) in [
             ("a.example", true),
             ("x.a.example", false),
@@ -237,33 +214,38 @@ mod tests {
         assert_eq!(loaded.changed.len(), loaded.rules.lists().len());
         assert!(loaded.changed.last().unwrap().unwrap() > 1_700_000_000);
 
-        let exact = ListSource { subdomains: Some(false), ..domains };
-        let wide = ListSource { subdomains: Some(true), ..hosts };
-        let loaded = load(&[exact, wide]);
+        let exact = ListFile { subdomains: Some(false), ..domains };
+        let wide = ListFile { subdomains: Some(true), ..hosts };
+        let loaded = load(&[exact, wide]).unwrap();
         assert!(!blocks(&loaded, "x.c.example") && blocks(&loaded, "x.a.example"));
         std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]
-    fn a_bad_list_is_a_problem_and_the_others_are_used() {
+    fn the_first_list_that_cannot_be_used_is_named_with_its_reason() {
         let dir = dir("bad");
         let page = source(&dir, "page.txt", b"<html>\n<p>Sign in\n");
         let good = source(&dir, "good.txt", b"g.example\n");
         let empty = source(&dir, "empty.txt", b"# nothing yet\n");
-        let gone = ListSource { path: dir.join("gone.txt"), ..good.clone() };
-        let folder = ListSource { path: dir.clone(), ..good.clone() };
+        let gone = ListFile { path: dir.join("gone.txt"), ..good.clone() };
+        let folder = ListFile { path: dir.clone(), ..good.clone() };
         let big = source(&dir, "big.txt", b"");
         File::options().write(true).open(&big.path).unwrap().set_len(MAX_BYTES + 1).unwrap();
-        let loaded = load(&[page, gone, folder, big, empty, good]);
-        let said: Vec<_> = loaded.problems.iter().map(ToString::to_string).collect();
-        let [page, gone, folder, big] = &said[..] else { panic!("{said:?}") };
-        assert!(page.contains("page.txt has no rule in 2 lines"), "{page}");
-        assert!(gone.contains("cannot read list") && gone.contains("gone.txt"), "{gone}");
-        assert!(folder.contains("is not a file"), "{folder}");
-        assert!(big.contains("larger than 64 MiB"), "{big}");
-        assert!(said.iter().all(|line| !line.contains('\n')));
-        assert!(blocks(&loaded, "g.example"));
-        assert_eq!(loaded.changed.len(), loaded.rules.lists().len());
+        for (bad, want) in [
+            (page, "page.txt has no rule in 2 lines"),
+            (gone, "gone.txt: No such file"),
+            (folder, "is not a file"),
+            (big, "larger than 64 MiB"),
+        ] {
+            let lists = [empty.clone(), bad.clone(), good.clone()];
+            let (list, error) = load(&lists).unwrap_err();
+            let said = error.to_string();
+            assert_eq!(list, &bad);
+            assert!(said.contains(want) && !said.contains('\n'), "{said}");
+            let off = ListFile { mode: Mode::Off, ..bad };
+            assert!(load(&[off]).is_ok(), "what is off is not read");
+        }
+        assert!(blocks(&load(&[empty, good]).unwrap(), "g.example"));
         std::fs::remove_dir_all(dir).unwrap();
     }
 
@@ -273,7 +255,7 @@ mod tests {
         let mut text = b"a.example\n".to_vec();
         text.extend(b"x".repeat(3 * MAX_LINE + 7));
         text.extend(b"\nb.example\n");
-        let loaded = load(&[source(&dir, "long.txt", &text)]);
+        let loaded = load(&[source(&dir, "long.txt", &text)]).unwrap();
         let list = loaded.rules.lists().last().unwrap();
         assert_eq!((list.rules(), list.ignored), (2, 1));
         assert!(blocks(&loaded, "b.example"));

@@ -20,6 +20,7 @@ pub mod privileges;
 pub(crate) mod ready;
 pub mod resolvers;
 pub mod route;
+pub mod rulebook;
 pub mod signals;
 pub mod state;
 pub mod tun;

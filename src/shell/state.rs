@@ -111,6 +111,22 @@ pub enum StateError {
     },
 }
 
+impl State {
+    /// Reads the state in `state_dir` and changes nothing there: for whoever is
+    /// not the daemon. Where there is none, the defaults hold.
+    ///
+    /// # Errors
+    ///
+    /// What the system said, or that the file makes no sense.
+    pub fn look(state_dir: &Path) -> io::Result<Self> {
+        match bytes(&state_dir.join(NAME)) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// The place of the state on disk.
 #[derive(Debug)]
 pub struct StateFile {
@@ -143,17 +159,11 @@ impl StateFile {
 
     fn read(&self) -> Result<State, StateError> {
         let path = || self.path.clone();
-        let mut bytes = Vec::new();
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
-            .open(&self.path);
-        let read = opened.and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(_) => {}
+        let bytes = match bytes(&self.path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(State::default()),
             Err(source) => return Err(StateError::Read { path: path(), source }),
-        }
+        };
         if bytes.len() as u64 > LONGEST {
             return Err(self.set_aside("it is too large".into()));
         }
@@ -208,6 +218,15 @@ impl StateFile {
         written?;
         File::open(dir)?.sync_all()
     }
+}
+
+/// What is in the file, and one byte more than is allowed where that is too long.
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes a new file and waits until the disk has it.

@@ -215,6 +215,7 @@ fn two_rules_of_mine_about_one_name_are_both_looked_at() {
 fn what_cannot_be_a_rule_of_mine_is_refused() {
     let refused = |subject: &str, exact| UserRule::new(true, subject, exact).unwrap_err();
     assert!(refused("a b", false).to_string().contains("neither a host name nor an address"));
+    assert!(refused("192.0.2.1/24", false).to_string().contains("did you mean 192.0.2.0/24?"));
     assert!(matches!(refused("*.a.example", true), UserRuleError::Exact(_)));
     assert!(matches!(refused("*", false), UserRuleError::Subject { .. }));
     let address = UserRule::new(false, "192.0.2.1", false).unwrap();

@@ -1,6 +1,8 @@
 //! The user's own rules: they come before everything else.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -8,7 +10,7 @@ use thiserror::Error;
 use crate::core::catalog::Action;
 use crate::core::flow::{Client, Owner};
 use crate::core::host::{HostName, HostNameError};
-use crate::core::prefix::Prefix;
+use crate::core::prefix::{Prefix, PrefixError};
 use crate::core::rules::{Builder, Hit, Kind, RuleSet, Scope};
 use crate::core::time::Instant;
 use crate::core::verdict::{Mode, RuleRef};
@@ -58,6 +60,14 @@ pub enum UserRuleError {
         /// Why it is not a name.
         why: HostNameError,
     },
+    /// It is meant as an address or a prefix, and is none.
+    #[error("{subject:?}: {why}")]
+    Prefix {
+        /// As it was written.
+        subject: String,
+        /// Why it is none.
+        why: PrefixError,
+    },
     /// `exact` was asked for where it means nothing.
     #[error("{0:?} cannot be exact: write the name without `*.`, or leave `exact` out")]
     Exact(String),
@@ -76,8 +86,13 @@ impl UserRule {
     ///
     /// [`UserRuleError`] if it is none of these.
     pub fn new(allow: bool, subject: &str, exact: bool) -> Result<Self, UserRuleError> {
-        let subject = UserSubject::parse(subject, exact)?;
-        Ok(Self { allow, subject, until: Instant::NEVER, app: None, client: None })
+        Ok(Self::about(allow, UserSubject::parse(subject, exact)?))
+    }
+
+    /// A rule without end for everyone.
+    #[must_use]
+    pub fn about(allow: bool, subject: UserSubject) -> Self {
+        Self { allow, subject, until: Instant::NEVER, app: None, client: None }
     }
 
     /// The rule, to end at `until`.
@@ -122,8 +137,10 @@ impl UserRule {
 
 impl UserSubject {
     fn parse(text: &str, exact: bool) -> Result<Self, UserRuleError> {
-        if let Ok(prefix) = text.parse() {
-            return Ok(Self::Prefix(prefix));
+        // No name holds these, and no name is an address.
+        if text.contains(['/', ':']) || text.parse::<IpAddr>().is_ok() {
+            let prefix = text.parse().map(Self::Prefix);
+            return prefix.map_err(|why| UserRuleError::Prefix { subject: text.into(), why });
         }
         let (name, scope) = match text.strip_prefix("*.") {
             Some(_) if exact => return Err(UserRuleError::Exact(text.into())),
@@ -134,6 +151,26 @@ impl UserSubject {
         let host =
             name.parse().map_err(|why| UserRuleError::Subject { subject: text.into(), why })?;
         Ok(Self::Host(host, scope))
+    }
+}
+
+impl fmt::Display for UserSubject {
+    /// As users write it; whether it is meant exactly is said apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host, Scope::Below) => write!(f, "*.{host}"),
+            Self::Host(host, Scope::Exact | Scope::WithSubdomains) => host.fmt(f),
+            Self::Prefix(prefix) => prefix.fmt(f),
+        }
+    }
+}
+
+impl FromStr for UserSubject {
+    type Err = UserRuleError;
+
+    /// Reads what [`UserRule::new`] takes: a name with what is below it.
+    fn from_str(text: &str) -> Result<Self, UserRuleError> {
+        Self::parse(text, false)
     }
 }
 
@@ -151,6 +188,16 @@ impl From<&str> for App {
         text.strip_prefix("uid:")
             .and_then(|uid| uid.parse().ok())
             .map_or_else(|| Self::Program(text.into()), Self::Uid)
+    }
+}
+
+impl From<App> for Owner {
+    /// An owner of whom no more is known.
+    fn from(app: App) -> Self {
+        match app {
+            App::Program(program) => Self { program: Some(program), ..Self::default() },
+            App::Uid(uid) => Self { uid: Some(uid), ..Self::default() },
+        }
     }
 }
 

@@ -227,14 +227,6 @@ impl Builder {
         }
     }
 
-    /// Takes back the list that was begun last, with its rules.
-    pub fn drop_last(&mut self) {
-        if let Some(list) = self.set.lists.len().checked_sub(1) {
-            self.set.names.truncate(u16::try_from(list).unwrap_or(u16::MAX));
-            self.set.lists.truncate(list);
-        }
-    }
-
     /// Makes the set.
     #[must_use]
     pub fn build(self) -> RuleSet {
@@ -415,21 +407,5 @@ mod tests {
         let set = builder.build();
         assert_eq!(found(&set, "a.example").len(), 1);
         assert_eq!(set.lists()[0].rules(), 1);
-    }
-
-    #[test]
-    fn a_list_that_is_taken_back_leaves_nothing() {
-        let mut builder = Builder::default();
-        builder.list("keep", Kind::File(Format::Domains), Mode::Enforce);
-        builder.host(1, "a.example", Scope::Exact, Action::Block);
-        builder.list("drop", Kind::File(Format::Domains), Mode::Enforce);
-        builder.host(1, "b.example", Scope::Exact, Action::Block);
-        builder.drop_last();
-        builder.list("more", Kind::File(Format::Domains), Mode::Enforce);
-        builder.host(1, "c.example", Scope::Exact, Action::Block);
-        let set = builder.build();
-        assert!(found(&set, "b.example").is_empty());
-        assert_eq!(found(&set, "a.example"), [(9, 0, Action::Block)]);
-        assert_eq!(found(&set, "c.example"), [(9, 1, Action::Block)]);
     }
 }

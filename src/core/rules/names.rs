@@ -71,15 +71,6 @@ impl Names {
         true
     }
 
-    /// Forgets the rules of this list and of those after it.
-    pub(super) fn truncate(&mut self, list: u16) {
-        let keep = self.records.partition_point(|r| r.list < list);
-        if let Some(first) = self.records.get(keep) {
-            self.arena.truncate(first.start as usize);
-        }
-        self.records.truncate(keep);
-    }
-
     /// Makes the index. With `once`, a rule that a list has twice counts once;
     /// `repeated` is told list and action of each that does not.
     pub(super) fn seal(&mut self, once: bool, mut repeated: impl FnMut(u16, Action)) {

@@ -5,13 +5,15 @@
 //! command line calls it when there is no daemon to ask.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::core::catalog;
 use crate::core::event::Outcome;
 use crate::core::flow::{Client, Owner};
 use crate::core::host::{HostName, HostNameError};
-use crate::core::policy::Policy;
+use crate::core::policy::{self, App, Policy};
 use crate::core::time::Instant;
 use crate::core::verdict::{RuleText, Verdict, Via, Why};
 use crate::request::{EntryLine, ExplainedRule, Explanation};
@@ -65,10 +67,7 @@ pub fn client_of(app: Option<&str>, client: Option<&str>) -> Result<Client, Expl
     if let Some(text) = client {
         return text.parse().map(Client::Device).map_err(|_| ExplainError::Client(text.into()));
     }
-    Ok(Client::Host(app.map(|app| match app.strip_prefix("uid:").map(str::parse) {
-        Some(Ok(uid)) => Owner { uid: Some(uid), ..Owner::default() },
-        _ => Owner { program: Some(app.into()), ..Owner::default() },
-    })))
+    Ok(Client::Host(app.map(|app| Owner::from(App::from(app)))))
 }
 
 /// Judges `subject` by `policy` and says why.
@@ -83,7 +82,11 @@ pub fn explain(policy: &Policy, now: Instant, subject: &Subject, client: &Client
         }
     };
     let rule = verdict.rule().map(|rule| policy.rule_text(rule));
-    let evidence = Evidence::gather(policy, verdict, rule.as_deref(), via);
+    let all = match subject {
+        Subject::Host(host) => policy.evidence(now, host.as_str(), client),
+        Subject::Address(address) => policy.evidence_for_address(now, *address, client),
+    };
+    let evidence = Evidence::gather(policy, &all, &via);
     Explanation {
         subject: text,
         outcome: outcome(verdict),
@@ -100,17 +103,36 @@ struct Evidence {
 }
 
 impl Evidence {
-    /// TO WIRE with the policy room (`Policy::evidence`): every rule that names
-    /// the subject, the deciding one first, and the catalogue's entry. Until
-    /// then the deciding rule alone is known.
-    fn gather(_policy: &Policy, verdict: Verdict, rule: Option<&RuleText>, via: Via) -> Self {
-        let rules = rule.map(|rule| ExplainedRule {
-            rule: rule.clone(),
-            action: action(verdict).into(),
-            via,
-        });
-        Self { rules: rules.into_iter().collect(), entry: None }
+    /// Every rule, and the entry of the first that is in the catalogue: that of
+    /// the deciding rule, or, where that is the user's own, the nearest.
+    fn gather(policy: &Policy, all: &[policy::Evidence], via: &Via) -> Self {
+        let explained = |evidence: &policy::Evidence| ExplainedRule {
+            rule: (*policy.rule_text(evidence.rule)).clone(),
+            action: evidence.effect.as_str().into(),
+            via: via.clone(),
+        };
+        let rules: Vec<_> = all.iter().map(explained).collect();
+        let entry = rules.iter().find_map(|explained| entry(&explained.rule));
+        Self { rules, entry }
     }
+}
+
+/// What the catalogue says where this rule stands.
+fn entry(rule: &RuleText) -> Option<EntryLine> {
+    let pack = catalog::pack(rule.vendor.as_deref()?)?;
+    let about = Arc::clone(&pack.entry_at(rule.line)?.about);
+    Some(EntryLine {
+        vendor: pack.key.to_string(),
+        vendor_name: pack.name,
+        product: about.product.clone(),
+        collects: about.collects.clone(),
+        category: about.category.clone(),
+        breaks: about.breaks.clone(),
+        confidence: about.confidence.as_str().into(),
+        inferred: about.inferred,
+        sources: about.sources.clone(),
+        opt_out: pack.opt_out,
+    })
 }
 
 fn outcome(verdict: Verdict) -> Outcome {
@@ -118,15 +140,6 @@ fn outcome(verdict: Verdict) -> Outcome {
         Verdict::Block(_) => Outcome::Blocked,
         Verdict::Watch(_) => Outcome::Watched,
         Verdict::Pass(_) => Outcome::Passed,
-    }
-}
-
-fn action(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Block(_) => "block",
-        Verdict::Watch(_) => "watch",
-        Verdict::Pass(Why::NeverBlock(_)) => "never-block",
-        Verdict::Pass(_) => "allow",
     }
 }
 
@@ -152,6 +165,7 @@ const SHOWN: usize = 80;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::policy::UserRule;
 
     fn ask(subject: &str) -> Explanation {
         let policy = Policy::blocking(&["vendor.example"]);
@@ -166,6 +180,48 @@ mod tests {
         assert_eq!(explanation.outcome, Outcome::Blocked);
         assert_eq!(explanation.rules.len(), 1);
         assert_eq!(explanation.rules[0].action, "block");
+    }
+
+    /// By the built-in catalogue and rules of the user's own.
+    fn by_catalogue(subject: &str, own: &[(bool, &str)]) -> Explanation {
+        let loaded = crate::shell::lists::load(&[]).unwrap();
+        let own = own.iter().map(|(allow, rule)| UserRule::new(*allow, rule, false).unwrap());
+        let policy = Policy::builder(loaded.rules).user_rules(own).build();
+        explain(&policy, Instant::ZERO, &subject.parse().unwrap(), &Client::Host(None))
+    }
+
+    #[test]
+    fn what_the_catalogue_knows_is_told_with_its_sources() {
+        let explanation = by_catalogue("open.oneplus.net", &[]);
+        assert_eq!(explanation.outcome, Outcome::Blocked);
+        let rule = &explanation.rules[0].rule;
+        let text = include_str!("../../../blocklists/oneplus.toml");
+        let line = text.lines().nth(rule.line as usize - 1).unwrap();
+        assert!(&*rule.list == "oneplus" && line.contains("open.oneplus.net"), "{rule:?}");
+        let entry = explanation.entry.unwrap();
+        assert_eq!((&*entry.vendor, &*entry.vendor_name), ("oneplus", "OnePlus"));
+        assert!(entry.collects.contains("IMEI") && !entry.sources.is_empty());
+        assert!(entry.opt_out.is_some() && !entry.inferred);
+    }
+
+    #[test]
+    fn every_rule_is_named_and_the_deciding_one_first() {
+        let explanation = by_catalogue("open.oneplus.net", &[(true, "oneplus.net")]);
+        assert_eq!(explanation.outcome, Outcome::Passed);
+        let told: Vec<_> =
+            explanation.rules.iter().map(|it| (&*it.rule.list, it.action.as_str())).collect();
+        assert_eq!(told[..2], [("your rules", "allow"), ("oneplus", "block")]);
+        assert!(explanation.entry.is_some(), "what was let through is still known");
+    }
+
+    #[test]
+    fn an_address_is_told_by_the_prefix_it_is_in() {
+        let own = [(false, "203.0.113.0/24"), (true, "203.0.113.9")];
+        let explanation = by_catalogue("203.0.113.9", &own);
+        let told: Vec<_> =
+            explanation.rules.iter().map(|it| (&*it.rule.text, it.action.as_str())).collect();
+        assert_eq!(told, [("203.0.113.9", "allow"), ("203.0.113.0/24", "block")]);
+        assert!(explanation.rules.iter().all(|it| it.via == Via::Address));
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::shell::config_file::ConfigFileError;
 use crate::shell::control::door::DoorError;
 use crate::shell::lock::LockError;
 use crate::shell::privileges::Missing;
 use crate::shell::route::{LoopError, RouteError};
+use crate::shell::rulebook::RulebookError;
 use crate::shell::tun::TunError;
 use crate::shell::upstream::UpstreamError;
 
@@ -17,9 +17,9 @@ use crate::shell::upstream::UpstreamError;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DaemonError {
-    /// The configuration is wrong.
+    /// The configuration, or a list that it names, is wrong.
     #[error(transparent)]
-    Config(#[from] ConfigFileError),
+    Config(#[from] RulebookError),
     /// Another daemon runs here, or the lock cannot be had.
     #[error(transparent)]
     Lock(#[from] LockError),

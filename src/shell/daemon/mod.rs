@@ -10,7 +10,6 @@
 mod error;
 mod network;
 mod requests;
-mod rulebook;
 mod status;
 
 use std::collections::HashMap;
@@ -23,13 +22,13 @@ use tokio::sync::mpsc;
 
 pub use self::error::DaemonError;
 use self::network::Network;
-use self::rulebook::Rulebook;
 use self::status::Problems;
 use crate::config::Config;
 use crate::core::engine::{Engine, Input, Output, WayBack};
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
 use crate::core::{dns, engine};
+use crate::shell::clock;
 use crate::shell::control::door::Door;
 use crate::shell::control::server::{self, Asked};
 use crate::shell::journal::{self, Journal};
@@ -39,10 +38,10 @@ use crate::shell::neighbours::Neighbours;
 use crate::shell::notify::Notify;
 use crate::shell::owner::Owners;
 use crate::shell::privileges;
+use crate::shell::rulebook::Rulebook;
 use crate::shell::signals::{Signals, Told};
 use crate::shell::state::{State, StateFile};
 use crate::shell::upstream::{Reply, Upstreams};
-use crate::shell::{clock, config_file};
 
 /// How to run.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +58,7 @@ pub struct Options {
 ///
 /// [`DaemonError`]: why it did not start.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
-    let config = config_file::load(options.config.as_deref())?;
+    let (config, rulebook) = Rulebook::load(options.config.as_deref())?;
     log::set_max_level(log::max_level().max(config.log_level));
     if options.with_parent {
         privileges::die_with_parent().map_err(DaemonError::system("follow the parent"))?;
@@ -75,7 +74,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         .build()
         .map_err(DaemonError::system("start the runtime"))?;
     let outcome = runtime.block_on(async {
-        let mut daemon = Daemon::start(config, options.config.clone()).await?;
+        let mut daemon = Daemon::start(config, rulebook, options.config.clone()).await?;
         daemon.serve().await;
         daemon.stop();
         Ok(())
@@ -127,7 +126,11 @@ enum Woken {
 }
 
 impl Daemon {
-    async fn start(config: Config, config_path: Option<PathBuf>) -> Result<Self, DaemonError> {
+    async fn start(
+        config: Config,
+        rulebook: Rulebook,
+        config_path: Option<PathBuf>,
+    ) -> Result<Self, DaemonError> {
         let notify = Notify::from_env();
         let signals = Signals::new().map_err(DaemonError::system("listen for signals"))?;
         folder(&config.state_dir)?;
@@ -138,7 +141,6 @@ impl Daemon {
         if let Some(problem) = problem {
             log::warn!("{problem}");
         }
-        let rulebook = Rulebook::read(&config);
         let (policy, _) = rulebook.policy(&config, &state);
         let upstreams = Upstreams::new(Some(config.mark))?;
         let owners = Owners::start().map_err(DaemonError::system("start the owner search"))?;
@@ -394,15 +396,9 @@ fn engine_settings(config: &Config, network: &Network) -> Result<engine::Setting
 }
 
 fn journal_settings(config: &Config) -> journal::Settings {
-    use crate::config::Privacy;
     let kept = &config.journal;
     journal::Settings {
-        privacy: match kept.privacy {
-            Privacy::Everything => journal::Privacy::Everything,
-            Privacy::Blocked => journal::Privacy::Blocked,
-            Privacy::Counters => journal::Privacy::Counters,
-            Privacy::Nothing => journal::Privacy::Nothing,
-        },
+        privacy: kept.privacy,
         keep_days: u32::try_from(kept.keep.as_secs() / DAY).unwrap_or(u32::MAX),
         max_mb: u32::try_from(kept.max_bytes >> 20).unwrap_or(u32::MAX).max(1),
         flush: kept.flush,

@@ -5,13 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 use super::{Daemon, DaemonError};
-use crate::config::{Config, FailPolicy, Prefix};
+use crate::config::{Config, FailPolicy};
 use crate::core::engine::Input;
+use crate::core::prefix::Prefix;
 use crate::shell::clock;
 use crate::shell::link_local::{Listener, Question};
 use crate::shell::resolvers::{Found, Places, Resolver, Watcher};
 use crate::shell::route::monitor::Monitor;
-use crate::shell::route::{self, Fail, Plan, Routes, self_test};
+use crate::shell::route::{Fail, Plan, Routes, self_test};
 use crate::shell::tun::Tun;
 
 /// Device, routes, and what watches them. Dropping it gives everything back;
@@ -178,10 +179,6 @@ impl Daemon {
     /// Routes what address rules stop into the TUN, and nothing else.
     pub(super) fn route_prefixes(&mut self) {
         let prefixes = self.policy.prefixes_to_route(clock::now());
-        let prefixes = prefixes
-            .into_iter()
-            .map(|prefix| route::Prefix::new(prefix.address(), prefix.length()))
-            .collect();
         let problem = self.network.routes.set_prefixes(prefixes).err();
         self.problems.set("prefixes", problem.map(|error| error.to_string()));
     }
@@ -213,8 +210,8 @@ fn plan(config: &Config, listener: Option<u16>) -> Plan {
         dns_table: config.dns_table,
         address_table: config.address_table,
         priority: config.rule_priority,
-        sinkhole_v4: route::Prefix::new(v4.into(), config.sinkhole_v4.length()),
-        sinkhole_v6: route::Prefix::new(v6.into(), config.sinkhole_v6.length()),
+        sinkhole_v4: config.sinkhole_v4,
+        sinkhole_v6: config.sinkhole_v6,
         resolver_v4: Ipv4Addr::from_bits(v4.to_bits() | RESOLVER),
         resolver_v6: Ipv6Addr::from_bits(v6.to_bits() | u128::from(RESOLVER)),
         listener,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::{Daemon, config_file, journal_settings, rulebook};
+use super::{Daemon, journal_settings};
 use crate::core::catalog::{self, Action};
 use crate::core::engine::Input;
 use crate::core::policy::Policy;
@@ -14,9 +14,8 @@ use crate::shell::clock;
 use crate::shell::control::explain;
 use crate::shell::control::server::{Asked, Reply, Taken};
 use crate::shell::journal::{self, JournalError, Known, Reader, Subscription};
+use crate::shell::rulebook::{self, Rulebook};
 use crate::shell::state::State;
-
-use super::rulebook::Rulebook;
 
 /// What a request comes to: a word for the user, or why not. Both are one line.
 type Outcome = Result<Option<String>, String>;
@@ -110,8 +109,7 @@ impl Daemon {
     /// Makes a new policy of what is known now, and puts it in force.
     pub(super) fn renew_policy(&mut self) {
         let (policy, problems) = self.rulebook.policy(&self.config, &self.state);
-        let lists = self.rulebook.problems();
-        self.problems.set("rules", problems.into_iter().chain(lists));
+        self.problems.set("rules", problems);
         self.policy = Arc::clone(&policy);
         self.engine.handle(clock::now(), Input::Policy(policy));
         self.route_prefixes();
@@ -176,7 +174,7 @@ impl Daemon {
     /// one stays.
     pub(super) fn reload(&mut self) -> Outcome {
         self.notify.reloading();
-        let outcome = config_file::load(self.config_path.as_deref());
+        let outcome = Rulebook::load(self.config_path.as_deref());
         self.notify.ready();
         match outcome {
             Err(error) => {
@@ -184,12 +182,12 @@ impl Daemon {
                 self.problems.set("configuration", Some(problem.clone()));
                 Err(problem)
             }
-            Ok(config) => {
+            Ok((config, rulebook)) => {
                 self.problems.set("configuration", needs_restart(&self.config, &config));
                 self.network.configure(config.upstreams.clone());
                 self.journal.set(journal_settings(&config));
                 self.config = config;
-                self.rulebook = Rulebook::read(&self.config);
+                self.rulebook = rulebook;
                 self.renew_policy();
                 self.tell_upstreams();
                 log::info!("configuration and lists were read anew");

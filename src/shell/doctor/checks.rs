@@ -2,7 +2,7 @@
 
 use crate::core::verdict::Mode;
 use crate::request::Status;
-use crate::shell::doctor::facts::{Facts, Family, PolicyRule, Reached, Tun};
+use crate::shell::doctor::facts::{Facts, Family, Ours, PolicyRule, Reached, Tun};
 use crate::shell::doctor::{Check, State};
 
 /// All findings.
@@ -11,6 +11,7 @@ pub(super) fn examine(facts: &Facts) -> Vec<Check> {
     checks.extend(daemon(facts));
     checks.extend(captured(facts));
     checks.extend(in_the_way(facts));
+    checks.extend(taken(facts));
     checks.extend(marks(facts));
     checks.extend(tunnels(facts));
     checks.extend(upstreams(facts));
@@ -44,7 +45,7 @@ impl Facts {
         self.rules.as_deref().unwrap_or_default()
     }
 
-    fn ours(&self, family: Family) -> impl Iterator<Item = &PolicyRule> {
+    fn our_rules(&self, family: Family) -> impl Iterator<Item = &PolicyRule> {
         self.rules().iter().filter(move |rule| rule.family == family && rule.origin == ORIGIN)
     }
 }
@@ -126,7 +127,8 @@ fn captured(facts: &Facts) -> Vec<Check> {
         return vec![warning(name, said, SUDO)];
     }
     let on = facts.status().is_some_and(|status| status.state == "on");
-    let (v4, v6) = (facts.ours(Family::V4).count() > 0, facts.ours(Family::V6).count() > 0);
+    let (v4, v6) =
+        (facts.our_rules(Family::V4).count() > 0, facts.our_rules(Family::V6).count() > 0);
     if !on {
         let dead = facts.status().is_none() && matches!(facts.daemon, Reached::NotRunning);
         let left = (v4 || v6) && dead;
@@ -169,7 +171,8 @@ fn in_the_way(facts: &Facts) -> Vec<Check> {
             state,
             said: format!("rule {} comes before optout's and {what}", rule.priority),
             fix: Some(format!(
-                "move it behind {OUR_LAST} (`ip {}rule`), or stop what made it{}",
+                "move it behind {} (`ip {}rule`), or stop what made it{}",
+                facts.ours.priorities.1,
                 if rule.family == Family::V6 { "-6 " } else { "" },
                 maker(rule)
             )),
@@ -183,7 +186,7 @@ fn in_the_way(facts: &Facts) -> Vec<Check> {
 
 /// Where ours begin, or would begin.
 fn our_priority(facts: &Facts, family: Family) -> u32 {
-    facts.ours(family).map(|rule| rule.priority).min().unwrap_or(OUR_FIRST)
+    facts.our_rules(family).map(|rule| rule.priority).min().unwrap_or(facts.ours.priorities.0)
 }
 
 /// Whether a rule keeps questions from us, and from whom.
@@ -245,15 +248,28 @@ fn maker(rule: &PolicyRule) -> &'static str {
     }
 }
 
-/// The mark that says "from optout itself", as value and mask.
-pub(super) fn our_mark(rules: &[PolicyRule]) -> (u32, u32) {
-    let ours = rules.iter().filter(|rule| rule.origin == ORIGIN).find_map(|rule| rule.mark);
-    (0, ours.map_or(MARK, |(_, mask)| mask))
+/// The mark that says "from optout itself": what the rules in force except, or
+/// else what the configuration says. Rules that steer ask for a value, too.
+pub(super) fn our_mark(rules: &[PolicyRule], ours: &Ours) -> u32 {
+    let in_force = rules.iter().filter(|rule| rule.origin == ORIGIN);
+    let excepted = in_force.filter_map(|rule| rule.mark).find(|(value, _)| *value == 0);
+    excepted.map_or(ours.mark, |(_, mask)| mask)
+}
+
+/// A rule of others that leads to a table of ours, which a start refuses to share.
+fn taken(facts: &Facts) -> Option<Check> {
+    let others = facts.rules().iter().filter(|rule| rule.origin != ORIGIN);
+    let (priority, table) = others
+        .filter_map(|rule| Some((rule.priority, rule.table?)))
+        .find(|(_, table)| facts.ours.tables.contains(table))?;
+    let said = format!("rule {priority} of another program leads to table {table}, optout's own");
+    let fix = "set another `dns_table` or `address_table` in the configuration";
+    Some(problem("routing tables", said, fix))
 }
 
 /// Marks of others that look like ours: what bears them would pass unseen.
 fn marks(facts: &Facts) -> Option<Check> {
-    let (_, ours) = our_mark(facts.rules());
+    let ours = our_mark(facts.rules(), &facts.ours);
     let others = facts.rules().iter().filter(|rule| rule.origin != ORIGIN);
     let (priority, value, mask) = others
         .filter_map(|rule| rule.mark.map(|(value, mask)| (rule.priority, value, mask)))
@@ -375,13 +391,6 @@ const BYPASS_FIX: &str = "turn it off there (Firefox and Chrome: Settings, Priva
 /// Who made a rule: us.
 const ORIGIN: u8 = 235;
 
-/// Priorities of our rules by default.
-const OUR_FIRST: u32 = 5300;
-const OUR_LAST: u32 = 5339;
-
-/// Our mark by default.
-const MARK: u32 = 0x0100_0000;
-
 const LOCAL: u32 = 255; // RT_TABLE_LOCAL
 const MAIN: u32 = super::routing::MAIN;
 const TCP: u8 = 6; // IANA protocol numbers
@@ -395,8 +404,15 @@ const STALE: i64 = 14 * DAY;
 /// Flows that are named.
 const SHOWN: usize = 3;
 
-/// Seconds since 1970: no clock that is right shows an earlier time. 2026-11-22.
-const BUILT: i64 = 1_795_305_600;
+/// Seconds since 1970: no clock that is right shows an earlier time. Who builds
+/// for others says when (reproducible-builds.org); else 2026-11-22.
+const BUILT: i64 = match option_env!("SOURCE_DATE_EPOCH") {
+    Some(text) => match i64::from_str_radix(text, 10) {
+        Ok(seconds) => seconds,
+        Err(_) => panic!("SOURCE_DATE_EPOCH is not a number of seconds"),
+    },
+    None => 1_795_305_600,
+};
 
 #[cfg(test)]
 #[path = "checks_tests.rs"]

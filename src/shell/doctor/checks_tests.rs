@@ -59,7 +59,7 @@ fn rule(family: Family, priority: u32) -> PolicyRule {
 }
 
 fn ours(family: Family) -> PolicyRule {
-    let (mark, ports) = (Some((0, MARK)), Some((53, 53)));
+    let (mark, ports) = (Some((0, Ours::default().mark)), Some((53, 53)));
     PolicyRule { origin: ORIGIN, mark, ports, protocol: Some(UDP), ..rule(family, 5300) }
 }
 
@@ -72,6 +72,7 @@ fn sound() -> Facts {
         tun: Tun::Usable,
         net_admin: true,
         daemon: Reached::Running(status().into()),
+        ours: Ours::default(),
         rules: Some(vec![local, ours(v4), ours(v6), main]),
         default_routes: vec![(v4, MAIN), (v6, MAIN)],
         uplinks: vec!["eth0".into()],
@@ -162,6 +163,8 @@ finds! {
         => "routing rules" Warning "to what is in table 52";
     a_mark_like_ours: |it| with_rule(it, PolicyRule { mark: Some((0x0300_0000, 0x0f00_0000)), ..rule(Family::V4, 9000) })
         => "marks" Problem "0x3000000/0xf000000";
+    a_rule_to_our_table: |it| with_rule(it, PolicyRule { table: Some(5354), ..rule(Family::V4, 9000) })
+        => "routing tables" Problem "rule 9000 of another program leads to table 5354";
     no_upstream: |it| it.probes.clear() => "upstreams" Problem "no upstream";
     a_silent_upstream: |it| it.probes[0].answer = Err("no answer in 2 s".into())
         => "upstreams" Problem "192.0.2.53:53: no answer";
@@ -211,6 +214,15 @@ finds_nothing! {
     no_rights_but_a_daemon: |it| { it.net_admin = false; it.tun = Tun::Denied; };
     a_list_without_a_date: |it| with_status(it, |status| status.lists[0].changed = None);
     dot_to_our_own_upstream: |it| { it.flows = vec![flow(0)]; it.probes[0].address = "192.0.2.1:853".into(); };
+}
+
+#[test]
+fn our_mark_is_that_in_force_or_else_that_of_the_configuration() {
+    let told = Ours { mark: 0x40, ..Ours::default() };
+    assert_eq!(our_mark(&[], &told), 0x40);
+    let steers = PolicyRule { mark: Some((0x20, 0x30)), ..ours(Family::V4) };
+    let excepts = PolicyRule { mark: Some((0, 0x10)), ..ours(Family::V4) };
+    assert_eq!(our_mark(&[steers, excepts], &told), 0x10);
 }
 
 #[test]

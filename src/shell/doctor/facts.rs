@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::{Config, RULE_PRIORITIES};
 use crate::request::Status;
 use crate::shell::doctor::sockets::Flow;
 
@@ -14,6 +15,8 @@ pub struct Facts {
     pub net_admin: bool,
     /// The daemon.
     pub daemon: Reached,
+    /// What is ours in routing, by the configuration.
+    pub ours: Ours,
     /// Policy routing rules of both families; `None` if they cannot be read.
     pub rules: Option<Vec<PolicyRule>>,
     /// Families and tables that have a default route.
@@ -28,6 +31,36 @@ pub struct Facts {
     pub flows: Vec<Flow>,
     /// The clock.
     pub clock: Clock,
+}
+
+/// What the configuration reserves for us in the kernel's routing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ours {
+    /// The bits that our own sockets carry.
+    pub mark: u32,
+    /// First and last priority of our rules.
+    pub priorities: (u32, u32),
+    /// The tables for questions and for addresses.
+    pub tables: [u32; 2],
+}
+
+impl Ours {
+    /// What this configuration says.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let first = config.rule_priority;
+        Self {
+            mark: config.mark.get(),
+            priorities: (first, first + RULE_PRIORITIES - 1),
+            tables: [config.dns_table, config.address_table],
+        }
+    }
+}
+
+impl Default for Ours {
+    fn default() -> Self {
+        Self::of(&Config::default())
+    }
 }
 
 /// The TUN driver, as opening `/dev/net/tun` shows it.

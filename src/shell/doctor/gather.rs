@@ -1,30 +1,32 @@
 //! Collects the facts. Changes nothing.
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::core::flow::Protocol;
+use crate::core::prefix::Prefix;
 use crate::shell::doctor::checks::our_mark;
-use crate::shell::doctor::facts::{Clock, Facts, Reached, Tun};
+use crate::shell::doctor::facts::{Clock, Facts, Ours, Reached, Tun};
 use crate::shell::doctor::sockets::{Flow, in_conntrack, in_sockets};
 use crate::shell::doctor::{probe, routing};
 
 /// Collects everything. `daemon`: what asking it for its status gave.
-/// `resolvers`: addresses of known encrypted resolvers.
+/// `ours`: what the configuration reserves for us. `resolvers`: addresses of known
+/// encrypted resolvers.
 /// `now`: seconds since 1970 (UTC). Sends each upstream one question.
 #[must_use]
-pub fn gather(daemon: Reached, resolvers: &BTreeSet<IpAddr>, now: i64) -> Facts {
+pub fn gather(daemon: Reached, ours: Ours, resolvers: &[Prefix], now: i64) -> Facts {
     let routing = routing::read();
     let rules = routing.as_ref().map(|routing| routing.rules.clone());
     let routing = routing.unwrap_or_default();
-    let (_, mask) = our_mark(rules.as_deref().unwrap_or_default());
+    let mask = our_mark(rules.as_deref().unwrap_or_default(), &ours);
     let probes = probe::ask_all(&upstreams(&daemon), mask);
     Facts {
         tun: tun(),
         net_admin: net_admin(),
         daemon,
+        ours,
         rules,
         default_routes: routing.default_routes,
         uplinks: routing.uplinks,
@@ -75,7 +77,7 @@ fn net_admin() -> bool {
         .is_some_and(|set| set & CAP_NET_ADMIN != 0)
 }
 
-fn flows(resolvers: &BTreeSet<IpAddr>) -> Vec<Flow> {
+fn flows(resolvers: &[Prefix]) -> Vec<Flow> {
     let mut found = Vec::new();
     for (path, protocol) in [
         ("/proc/net/tcp", Protocol::Tcp),

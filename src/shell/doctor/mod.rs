@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-pub use facts::{Clock, Facts, Family, Link, PolicyRule, Probe, Reached, Tun};
+pub use facts::{Clock, Facts, Family, Link, Ours, PolicyRule, Probe, Reached, Tun};
 pub use gather::gather;
 pub use sockets::Flow;
 

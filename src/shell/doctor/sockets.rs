@@ -1,10 +1,10 @@
 //! Live flows to encrypted resolvers, from the kernel's own tables.
 
-use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::core::flow::Protocol;
+use crate::core::prefix::Prefix;
 
 /// A flow to an encrypted resolver.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Flow {
 pub(super) fn in_sockets(
     table: impl BufRead,
     protocol: Protocol,
-    resolvers: &BTreeSet<IpAddr>,
+    resolvers: &[Prefix],
 ) -> Vec<Flow> {
     let lines = table.lines().map_while(Result::ok).skip(1);
     let flows = lines.filter_map(|line| socket(&line, protocol));
@@ -32,15 +32,15 @@ pub(super) fn in_sockets(
 }
 
 /// The same in the form of `/proc/net/nf_conntrack`, which a router has.
-pub(super) fn in_conntrack(table: impl BufRead, resolvers: &BTreeSet<IpAddr>) -> Vec<Flow> {
+pub(super) fn in_conntrack(table: impl BufRead, resolvers: &[Prefix]) -> Vec<Flow> {
     let flows = table.lines().map_while(Result::ok).filter_map(|line| tracked(&line));
     flows.filter(|flow| is_encrypted_dns(flow.resolver, resolvers)).take(MOST).collect()
 }
 
-fn is_encrypted_dns(destination: SocketAddr, resolvers: &BTreeSet<IpAddr>) -> bool {
+fn is_encrypted_dns(destination: SocketAddr, resolvers: &[Prefix]) -> bool {
     match destination.port() {
         DOT => !destination.ip().is_loopback(),
-        HTTPS => resolvers.contains(&destination.ip()),
+        HTTPS => resolvers.iter().any(|known| known.contains(destination.ip())),
         _ => false,
     }
 }
@@ -109,8 +109,8 @@ const MOST: usize = 256;
 mod tests {
     use super::*;
 
-    fn resolvers() -> BTreeSet<IpAddr> {
-        ["192.0.2.53", "2001:db8::53"].iter().map(|ip| ip.parse().unwrap()).collect()
+    fn resolvers() -> Vec<Prefix> {
+        ["192.0.2.53", "2001:db8::50/124"].iter().map(|text| text.parse().unwrap()).collect()
     }
 
     /// A line as the kernel of a little-endian machine writes it.

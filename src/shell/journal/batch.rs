@@ -8,27 +8,11 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::qtype;
+use crate::config::Privacy;
 use crate::core::event::{Event, Kind, Outcome};
 use crate::core::flow::Client;
 use crate::request::{ClientLine, LogLine};
-
-/// How much is kept.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Privacy {
-    /// A line for every event.
-    #[default]
-    Everything,
-    /// Lines for what was blocked or watched; of what was passed, the number a day.
-    Blocked,
-    /// No lines: numbers by day, outcome and vendor. No host, no client.
-    Counters,
-    /// Nothing at all.
-    Nothing,
-}
 
 /// Events gathered since the last write. Bounded: see [`MAX_LINES`].
 #[derive(Debug)]

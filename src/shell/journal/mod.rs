@@ -34,11 +34,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::Connection;
 
-pub use self::batch::{Privacy, client_line};
+pub use self::batch::client_line;
 pub use self::follow::Subscription;
 pub use self::reader::{Reader, matches};
 pub use self::report::Known;
 pub use self::schema::JournalError;
+use crate::config::Privacy;
 
 use self::batch::{Batch, Noted, day};
 use self::follow::Followers;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::message::Attributes;
 use crate::core::flow::Protocol;
-use crate::shell::route::Prefix;
+use crate::core::prefix::Prefix;
 
 /// A rule in the making: each step either goes on or lets the packet pass by.
 #[derive(Clone, Debug, Default)]

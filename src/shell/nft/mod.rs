@@ -28,8 +28,9 @@ use std::io;
 use self::expression::Rule;
 use self::message::{Attributes, Batch};
 use crate::core::flow::Protocol;
+use crate::core::prefix::Prefix;
 use crate::shell::netlink::Netlink;
-use crate::shell::route::{Fail, Plan, Prefix, Surroundings};
+use crate::shell::route::{Fail, Plan, Surroundings};
 
 /// The table `inet optout`. Goes with the value.
 #[derive(Debug)]

@@ -14,7 +14,8 @@ use rtnetlink::packet_route::route::{
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::prefix::Prefix;
+use super::prefix;
+use crate::core::prefix::Prefix;
 use crate::shell::netlink::{Existing, Netlink};
 
 /// The network as far as we care: what is put into routes and rules, and what
@@ -245,7 +246,7 @@ fn addresses(
 ) -> io::Result<(Vec<IpAddr>, Vec<Prefix>)> {
     let mut own = BTreeSet::new();
     let mut prefixes: Vec<Prefix> =
-        PRIVATE.iter().map(|&(address, length)| Prefix::new(address, length)).collect();
+        PRIVATE.iter().map(|&(address, length)| prefix(address, length)).collect();
     let mut on_link = BTreeSet::new();
     for answer in netlink.all(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))? {
         let RouteNetlinkMessage::NewAddress(message) = answer else { continue };
@@ -266,7 +267,7 @@ fn addresses(
         own.extend(local.or(address));
         let global = message.header.scope == AddressScope::Universe;
         if global && link != LOOPBACK && !towards.contains(&link) {
-            on_link.extend(address.map(|ip| Prefix::new(ip, message.header.prefix_len)));
+            on_link.extend(address.map(|ip| prefix(ip, message.header.prefix_len)));
         }
     }
     for prefix in on_link {

@@ -17,7 +17,6 @@
 
 mod links;
 pub mod monitor;
-mod prefix;
 mod rules;
 mod self_test;
 mod sweep;
@@ -29,8 +28,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use thiserror::Error;
 
 pub use self::links::Surroundings;
-pub use self::prefix::Prefix;
 pub use self::self_test::{LoopError, self_test};
+use crate::core::prefix::Prefix;
 use crate::shell::netlink::Netlink;
 use crate::shell::nft;
 use crate::shell::tun::Tun;
@@ -80,11 +79,8 @@ impl Default for Plan {
             dns_table: 5353,
             address_table: 5354,
             priority: 5300,
-            sinkhole_v4: Prefix::new(Ipv4Addr::new(198, 18, 0, 0).into(), 15), // RFC 2544
-            sinkhole_v6: Prefix::new(
-                Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0).into(),
-                64,
-            ),
+            sinkhole_v4: prefix(Ipv4Addr::new(198, 18, 0, 0), 15), // RFC 2544
+            sinkhole_v6: prefix(Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0), 64),
             resolver_v4: Ipv4Addr::new(198, 18, 0, 53),
             resolver_v6: Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0x53),
             listener: None,
@@ -374,6 +370,12 @@ fn free(netlink: &mut Netlink, plan: &Plan) -> Result<(), RouteError> {
         Some(table) => Err(RouteError::TableTaken { table }),
         None => Ok(()),
     }
+}
+
+/// A prefix of our own or of the kernel's, which are always in order.
+fn prefix(address: impl Into<IpAddr>, length: u8) -> Prefix {
+    let address = address.into();
+    Prefix::new(address, length).unwrap_or(Prefix::from(address))
 }
 
 fn kernel(what: &'static str, source: io::Error) -> RouteError {

@@ -10,9 +10,9 @@ use rtnetlink::packet_route::rule::{
 use rtnetlink::packet_route::{IpProtocol, RouteNetlinkMessage};
 
 use super::links::family;
-use super::prefix::Prefix;
-use super::{Plan, TAG};
+use super::{Plan, TAG, prefix};
 use crate::core::flow::Protocol;
+use crate::core::prefix::Prefix;
 use crate::shell::netlink::{Existing, Netlink};
 
 /// One of our rules.
@@ -234,7 +234,7 @@ impl Rule {
                     (name == LOOPBACK).then_some(())?;
                 }
                 RuleAttribute::Source(address) => {
-                    rule.from = Some(Prefix::new(*address, message.header.src_len));
+                    rule.from = Some(prefix(*address, message.header.src_len));
                 }
                 RuleAttribute::IpProtocol(IpProtocol::Tcp) => rule.questions = Some(Protocol::Tcp),
                 RuleAttribute::IpProtocol(IpProtocol::Udp) => rule.questions = Some(Protocol::Udp),

@@ -9,8 +9,8 @@ use rtnetlink::packet_route::route::{
 };
 
 use super::links::{Surroundings, family, table_of};
-use super::prefix::Prefix;
-use super::{Fail, Plan, TAG};
+use super::{Fail, Plan, TAG, prefix};
+use crate::core::prefix::Prefix;
 use crate::shell::netlink::{Existing, Netlink};
 
 /// One of our routes.
@@ -40,10 +40,7 @@ pub(crate) fn wanted(
     device: u32,
     addresses: &[Prefix],
 ) -> Vec<Route> {
-    let everywhere = [
-        Prefix::new(Ipv4Addr::UNSPECIFIED.into(), 0),
-        Prefix::new(Ipv6Addr::UNSPECIFIED.into(), 0),
-    ];
+    let everywhere = [prefix(Ipv4Addr::UNSPECIFIED, 0), prefix(Ipv6Addr::UNSPECIFIED, 0)];
     let questions = everywhere.into_iter().map(|to| (plan.dns_table, to));
     let sinkholes = [plan.sinkhole_v4, plan.sinkhole_v6];
     let addresses = sinkholes.iter().chain(addresses).map(|&to| (plan.address_table, to));
@@ -209,7 +206,7 @@ impl Route {
             RouteType::Prohibit => Way::Prohibited,
             _ => Way::Device { link, source },
         };
-        let to = Prefix::new(to, message.header.destination_prefix_length);
+        let to = prefix(to, message.header.destination_prefix_length);
         Self { table: table_of(message), to, metric, way }
     }
 }

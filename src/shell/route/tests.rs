@@ -322,13 +322,13 @@ fn prefixes_come_and_go() {
             let tun = Tun::open("optout0").unwrap();
             let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
             routes.capture_on().unwrap();
-            let prefix = |text: &str, length| Prefix::new(text.parse().unwrap(), length);
-            let both = vec![prefix("203.0.113.0", 24), prefix("2001:db8:7::", 48)];
+            let prefix = |text: &str| text.parse::<Prefix>().unwrap();
+            let both = vec![prefix("203.0.113.0/24"), prefix("2001:db8:7::/48")];
             routes.set_prefixes(both).unwrap();
             send("203.0.113.9:443", b"a", false).unwrap();
             send("[2001:db8:7::1]:443", b"a", false).unwrap();
             assert_eq!(taken(&tun, b"a"), 2);
-            routes.set_prefixes(vec![prefix("203.0.113.9", 32)]).unwrap();
+            routes.set_prefixes(vec![prefix("203.0.113.9")]).unwrap();
             send("203.0.113.8:443", b"b", false).unwrap();
             send("[2001:db8:7::1]:443", b"b", false).unwrap();
             assert_eq!(taken(&tun, b"b"), 0);
