@@ -48,8 +48,10 @@ impl Table {
         let table = Attributes::default().text(1, NAME).number(2, TABLE_OWNER);
         batch.push(NEW_TABLE, CREATE | EXCLUSIVE, table);
         steer(&mut batch, plan, device);
-        zones(&mut batch, plan, around, device);
-        translations(&mut batch, plan, around);
+        if plan.forwarded {
+            zones(&mut batch, plan, around, device);
+            translations(&mut batch, plan, around);
+        }
         let (bytes, acks) = batch.finish();
         netlink.batch(&bytes, acks)?;
         Ok(Self { _owner: netlink })

@@ -59,7 +59,9 @@ pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix]) -> Vec<Rule>
                 rules.push(Rule { from: Some(client), questions, priority, ..base.clone() });
             }
         }
-        rules.push(Rule { table: plan.address_table, priority: plan.priority + 2, ..base });
+        // What others send may be none of our business.
+        let host = !plan.forwarded;
+        rules.push(Rule { table: plan.address_table, priority: plan.priority + 2, host, ..base });
     }
     rules
 }

@@ -29,6 +29,8 @@ enum Way {
     Device { link: u32, source: Option<IpAddr> },
     /// Nowhere: the sender is told at once.
     Unreachable,
+    /// As if this table said nothing: the next rule decides.
+    Throw,
 }
 
 /// The routes of both tables.
@@ -37,6 +39,7 @@ pub(crate) fn wanted(
     around: &Surroundings,
     device: u32,
     addresses: &[Prefix],
+    spared: &[Prefix],
 ) -> Vec<Route> {
     let everywhere = [prefix(Ipv4Addr::UNSPECIFIED, 0), prefix(Ipv6Addr::UNSPECIFIED, 0)];
     let questions = everywhere.into_iter().map(|to| (plan.dns_table, to));
@@ -56,6 +59,12 @@ pub(crate) fn wanted(
         let last = Route { metric: LAST_METRIC, way: Way::Unreachable, ..route };
         if plan.fail == Fail::Closed && !routes.contains(&last) {
             routes.push(last);
+        }
+    }
+    // Holes in what is routed to us, but never in what is ours.
+    for &to in spared.iter().filter(|to| around.has_v6 || !to.is_v6()) {
+        if !sinkholes.iter().any(|sinkhole| sinkhole.covers(to)) {
+            routes.push(Route { table: plan.address_table, to, metric: METRIC, way: Way::Throw });
         }
     }
     routes
@@ -148,7 +157,7 @@ fn removal(route: &RouteMessage) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header = route.header.clone();
     message.header.flags = Default::default();
-    let reject = route.header.kind == RouteType::Unreachable;
+    let reject = matches!(route.header.kind, RouteType::Unreachable | RouteType::Throw);
     let names = route.attributes.iter().filter(|attribute| match attribute {
         RouteAttribute::Table(_) | RouteAttribute::Destination(_) | RouteAttribute::Priority(_) => {
             true
@@ -182,6 +191,7 @@ impl Route {
                 message.attributes.extend(source);
             }
             Way::Unreachable => message.header.kind = RouteType::Unreachable,
+            Way::Throw => message.header.kind = RouteType::Throw,
         }
         message
     }
@@ -202,6 +212,7 @@ impl Route {
         }
         let way = match message.header.kind {
             RouteType::Unreachable => Way::Unreachable,
+            RouteType::Throw => Way::Throw,
             _ => Way::Device { link, source },
         };
         let to = prefix(to, message.header.destination_prefix_length);
