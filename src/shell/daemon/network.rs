@@ -140,7 +140,7 @@ impl Network {
 impl Daemon {
     /// Tells the engine who we are and whom to ask.
     pub(super) fn tell_network(&mut self) {
-        let own = self.network.routes.surroundings().own_addresses.iter().copied().collect();
+        let own = self.network.routes.surroundings().own_addresses.clone();
         self.engine.handle(clock::now(), Input::OwnAddresses(own));
         self.tell_upstreams();
     }
