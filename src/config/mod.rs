@@ -51,7 +51,7 @@ pub struct Config {
     pub sinkhole_v6: Prefix,
     /// Resolvers that passed questions go to, best first; empty: the system's.
     pub upstreams: Vec<SocketAddr>,
-    /// Devices whose questions are answered, besides those on private prefixes.
+    /// Devices whose questions are answered, besides those on private prefixes; never everybody.
     pub clients: Vec<Prefix>,
     /// Whether forwarded questions are captured, or only this host's.
     pub capture_forwarded: bool,

@@ -183,8 +183,17 @@ impl<'a> Checker<'a> {
     }
 
     fn clients(&self, texts: &[String]) -> Checked<Vec<Prefix>> {
-        let numbered = texts.iter().enumerate();
-        numbered.map(|(n, text)| self.prefix(&format!("clients.{n}"), text)).collect()
+        let mut clients = Vec::with_capacity(texts.len());
+        for (n, text) in texts.iter().enumerate() {
+            let path = format!("clients.{n}");
+            let prefix = self.prefix(&path, text)?;
+            if prefix.length() == 0 {
+                let problem = format!("cannot hold {text:?}, which is everybody; name a prefix");
+                return self.wrong(&path, &problem);
+            }
+            clients.push(prefix);
+        }
+        Ok(clients)
     }
 
     fn journal(&self, file: &file::Journal) -> Checked<Journal> {

@@ -188,6 +188,8 @@ mistakes! {
         => r#"1: "upstreams" names "192.0.2.1:53" twice; remove one"#;
     client_is_a_name: "clients = [\n  \"phone\"\n]"
         => r#"2: "clients" "phone": not an address or prefix; write it like 192.0.2.0/24 or 2001:db8::/32"#;
+    client_is_everybody: "clients = [\"::/0\"]"
+        => r#"1: "clients" cannot hold "::/0", which is everybody; name a prefix"#;
     rule_is_a_url: "block = [\"https://a.example/b\"]"
         => r#"1: "block" cannot hold "https://a.example/b": not an address or prefix; write it like 192.0.2.0/24 or 2001:db8::/32"#;
     rule_is_empty: "allow = [\"a.example\",\n\n \"\"]"

@@ -3,6 +3,8 @@
 use std::env;
 use std::process::{Child, Command, Stdio};
 
+use crate::shell::tun::Tun;
+
 /// Runs `test` alone in new user, network and mount namespaces.
 ///
 /// A thread cannot enter a user namespace while it has siblings, and the test
@@ -44,6 +46,16 @@ pub(crate) fn sh(script: &str) -> String {
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(run.status.success(), "{script}:\n{said}{}", String::from_utf8_lossy(&run.stderr));
     said
+}
+
+/// How many packets in the TUN end with the text, of those that are there now.
+pub(crate) fn taken(tun: &Tun, text: &[u8]) -> usize {
+    let mut packet = [0; 2000];
+    let mut count = 0;
+    while let Ok(length) = tun.recv_now(&mut packet) {
+        count += usize::from(packet[..length].ends_with(text));
+    }
+    count
 }
 
 /// Another network namespace beside the test's own; it ends with the value.

@@ -52,7 +52,7 @@ impl Network {
         questions: mpsc::Sender<Question>,
     ) -> Result<Self, DaemonError> {
         let (listener, listener_problem) = match Listener::open(config.mark.get()) {
-            Ok(listener) => (Some(listener), None),
+            Ok(listener) => (config.capture_forwarded.then_some(listener), None),
             Err(error) => {
                 (None, Some(format!("cannot listen for clients on the local link: {error}")))
             }
@@ -146,7 +146,7 @@ impl Network {
 impl Daemon {
     /// Tells the engine who we are and whom to ask.
     pub(super) fn tell_network(&mut self) {
-        let own = self.network.routes.surroundings().own_addresses.iter().copied().collect();
+        let own = self.network.routes.surroundings().own_addresses.clone();
         self.engine.handle(clock::now(), Input::OwnAddresses(own));
         self.tell_upstreams();
     }
@@ -178,8 +178,10 @@ impl Daemon {
 
     /// Routes what address rules stop into the TUN, and nothing else.
     pub(super) fn route_prefixes(&mut self) {
-        let prefixes = self.policy.prefixes_to_route(clock::now());
-        let problem = self.network.routes.set_prefixes(prefixes).err();
+        let now = clock::now();
+        let prefixes = self.policy.prefixes_to_route(now);
+        let spared = self.policy.prefixes_to_spare(now);
+        let problem = self.network.routes.set_prefixes(prefixes, spared).err();
         self.problems.set("prefixes", problem.map(|error| error.to_string()));
     }
 }
@@ -214,6 +216,8 @@ fn plan(config: &Config, listener: Option<u16>) -> Plan {
         sinkhole_v6: config.sinkhole_v6,
         resolver_v4: Ipv4Addr::from_bits(v4.to_bits() | RESOLVER),
         resolver_v6: Ipv6Addr::from_bits(v6.to_bits() | u128::from(RESOLVER)),
+        clients: config.clients.clone(),
+        forwarded: config.capture_forwarded,
         listener,
         fail: match config.fail_policy {
             FailPolicy::Open => Fail::Open,

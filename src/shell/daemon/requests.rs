@@ -23,8 +23,7 @@ type Outcome = Result<Option<String>, String>;
 impl Daemon {
     /// Answers one request.
     pub(super) fn answer(&mut self, asked: Asked) {
-        let Asked { request, reply, uid } = asked;
-        log::debug!("uid {uid} asks {}", word(&request));
+        let Asked { request, reply, .. } = asked;
         let outcome = match request {
             Request::Status => return reply.give(Response::Status(Box::new(self.status()))),
             Request::Rules => return reply.give(Response::Rules(self.user_rules())),
@@ -353,23 +352,4 @@ fn needs_restart(old: &crate::config::Config, new: &crate::config::Config) -> Op
          for that (systemctl restart optout)"
             .into()
     })
-}
-
-fn word(request: &Request) -> &'static str {
-    match request {
-        Request::On => "on",
-        Request::Off => "off",
-        Request::Pause { .. } => "pause",
-        Request::Resume => "resume",
-        Request::Status => "status",
-        Request::Log(_) => "log",
-        Request::Explain { .. } => "explain",
-        Request::AddRule(_) => "allow or block",
-        Request::RemoveRule { .. } => "to remove a rule",
-        Request::Rules => "rules",
-        Request::Vendors => "vendors",
-        Request::SetVendor { .. } => "to set a vendor",
-        Request::Report { .. } => "report",
-        Request::Reload => "reload",
-    }
 }

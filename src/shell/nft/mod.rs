@@ -52,11 +52,13 @@ impl Table {
         let table = Attributes::default().number(2, TABLE_OWNER);
         batch.push(NEW_TABLE, CREATE | EXCLUSIVE, table);
         steer(&mut batch, plan, device);
-        zones(&mut batch, plan, around, device);
-        if plan.fail == Fail::Closed {
-            vouch(&mut batch, plan, around);
+        if plan.forwarded {
+            zones(&mut batch, plan, around, device);
+            translations(&mut batch, plan, around);
+            if plan.fail == Fail::Closed {
+                vouch(&mut batch, plan, around);
+            }
         }
-        translations(&mut batch, plan, around);
         let (bytes, acks) = batch.finish();
         netlink.batch(&bytes, acks)?;
         if plan.fail == Fail::Closed {
@@ -113,8 +115,10 @@ fn guard(plan: &Plan, around: &Surroundings) -> io::Result<()> {
             .reject(protocol);
         add(&mut batch, "leaving", rule);
     }
-    chain(&mut batch, "passing", Some(("filter", PREROUTING, FILTER)));
-    for_clients(&mut batch, "passing", plan, around, Rule::reject);
+    if plan.forwarded {
+        chain(&mut batch, "passing", Some(("filter", PREROUTING, FILTER)));
+        for_clients(&mut batch, "passing", plan, around, Rule::reject);
+    }
     let (bytes, acks) = batch.finish();
     Netlink::netfilter()?.batch(&bytes, acks)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::shell::link_local::{Listener, Question};
-use crate::shell::netns_test::{Beside, isolated, sh};
+use crate::shell::netns_test::{Beside, isolated, sh, taken};
 use crate::shell::route::{Plan, Routes};
 use crate::shell::tun::Tun;
 
@@ -286,6 +286,93 @@ fn a_host_that_does_not_forward_answers_its_clients_too() {
                 assert_eq!(home.answers(&all, tcp), "own own own", "tcp: {tcp}");
             }
             listening.stop();
+        });
+    });
+}
+
+#[test]
+fn only_what_this_host_asks_is_taken_if_that_is_wanted() {
+    isolated(name!("only_what_this_host_asks_is_taken_if_that_is_wanted"), || {
+        let home = Home::new();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let plan = Plan { forwarded: false, listener: Some(9), ..Plan::default() };
+            let mut routes = Routes::set_up(plan, &tun).unwrap();
+            routes.capture_on().unwrap();
+            let all = format!("{OWN} {LINK_LOCAL} {FOREIGN}");
+            assert_eq!(home.answers(&all, false), "own own own net net");
+            assert_eq!(home.answers("198.18.0.9", false), "TimeoutError");
+            // A client of the host's own resolver may have got a sinkhole address
+            // from it, and must be refused rather than left to wait.
+            assert_eq!(taken(&tun, b"tun"), 1, "only what went to a sinkhole comes");
+            let others = "grep -E 'lookup 5353' | grep -v 'from all .* iif lo '";
+            assert_eq!(sh(&format!("(ip rule; ip -6 rule) | {others} || true")), "");
+            assert_eq!(sh("nft list table inet optout | grep -E 'dnat|redirect|zone' || true"), "");
+            for to in ["198.51.100.53:53", "[2001:db8:53::53]:53"] {
+                let socket = std::net::UdpSocket::bind("[::]:0").unwrap();
+                let to = to.replace("198.51.100.53", "[::ffff:198.51.100.53]");
+                socket.send_to(b"host", to).unwrap();
+                assert_eq!(taken(&tun, b"host"), 1, "the host's own does come");
+            }
+        });
+    });
+}
+
+#[test]
+fn clients_from_elsewhere_are_taken_if_they_are_named() {
+    isolated(name!("clients_from_elsewhere_are_taken_if_they_are_named"), || {
+        let home = Home::new();
+        // A client behind another router of the house, and without IPv6.
+        sh("ip route add 203.0.113.2 via 192.168.7.2");
+        home.client.sh("ip addr add 203.0.113.2/32 dev eth
+            ip route change 192.168.7.0/24 dev eth src 203.0.113.2
+            ip route change default via 192.168.7.1 src 203.0.113.2");
+        let asked = "192.168.7.1 198.51.100.53";
+        let extra: Vec<_> =
+            ["203.0.113.0/24", "2001:db8:99::/48"].map(|text| text.parse().unwrap()).into();
+        for (clients, want) in [(Vec::new(), "own net"), (extra, "tun tun")] {
+            block_on(async {
+                let tun = Arc::new(Tun::open("optout0").unwrap());
+                let plan = Plan { clients: clients.clone(), ..Plan::default() };
+                let mut routes = Routes::set_up(plan, &tun).unwrap();
+                routes.capture_on().unwrap();
+                let (end, echoing) = echo(&tun);
+                assert_eq!(home.answers(asked, false), want);
+                end.store(true, Ordering::Relaxed);
+                let seen = echoing.join().unwrap();
+                assert!(seen.iter().all(|who| who == "cb007102"), "{seen:?}");
+                let named = sh("ip rule; ip -6 rule; nft list table inet optout");
+                for client in clients.iter().map(ToString::to_string) {
+                    assert!(named.matches(client.as_str()).count() >= 4, "{client}: {named}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn what_we_ask_ourselves_by_an_own_address_is_not_translated() {
+    isolated(name!("what_we_ask_ourselves_by_an_own_address_is_not_translated"), || {
+        let home = Home::new();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            routes.capture_on().unwrap();
+            let mark = Plan::default().mark;
+            for to in OWN.split(' ') {
+                let to = std::net::SocketAddr::new(to.parse().unwrap(), 53);
+                let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+                let socket = std::net::UdpSocket::bind(any).unwrap();
+                socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+                nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Mark, &mark)
+                    .unwrap();
+                socket.send_to(b"ours", to).unwrap();
+                let mut answer = [0; 9];
+                let length = socket.recv(&mut answer).unwrap();
+                assert_eq!(&answer[..length], b"own", "{to}");
+            }
+            assert_eq!(taken(&tun, b"ours"), 0);
+            drop(home);
         });
     });
 }

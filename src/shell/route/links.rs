@@ -14,7 +14,7 @@ use rtnetlink::packet_route::route::{
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::prefix;
+use super::{Plan, prefix};
 use crate::core::prefix::Prefix;
 use crate::shell::netlink::{Existing, Netlink};
 
@@ -42,9 +42,10 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Looks around. `device` is our own TUN, which does not count; `mark` is
-    /// on our own sockets, so that the answer is not our own route.
-    pub(crate) fn look(netlink: &mut Netlink, device: u32, mark: u32) -> io::Result<Self> {
+    /// Looks around. `device` is our own TUN, which does not count; the mark of
+    /// our own sockets keeps our own routes out of the answers.
+    pub(crate) fn look(netlink: &mut Netlink, device: u32, plan: &Plan) -> io::Result<Self> {
+        let mark = plan.mark;
         let has_v6 = has_v6();
         let mut towards = BTreeSet::new();
         let v4 = route_to(netlink, FAR_V4.into(), Some(mark))?;
@@ -62,12 +63,12 @@ impl Surroundings {
         towards.remove(&device);
         let links = mtus(netlink)?;
         let mtu = towards.iter().filter_map(|link| links.get(link)).min().copied();
-        let (own_addresses, client_prefixes) = addresses(netlink, device, &towards)?;
+        let (own_addresses, on_link) = addresses(netlink, device, &towards)?;
         Ok(Self {
             own_addresses,
             source_v4: source.0,
             source_v6: source.1,
-            client_prefixes,
+            client_prefixes: client_prefixes(plan, on_link),
             mtu: mtu.unwrap_or(USUAL_MTU).clamp(LEAST_MTU, MOST_MTU),
             has_v6,
             forwards_v4: switch("/proc/sys/net/ipv4/ip_forward"),
@@ -238,15 +239,30 @@ fn mtus(netlink: &mut Netlink) -> io::Result<BTreeMap<u32, u32>> {
     Ok(mtus)
 }
 
-/// This host's addresses, and the prefixes that clients may come from.
+/// Where clients may come from, whose questions are diverted.
+fn client_prefixes(plan: &Plan, on_link: BTreeSet<Prefix>) -> Vec<Prefix> {
+    if !plan.forwarded {
+        return Vec::new();
+    }
+    let private = PRIVATE.iter().map(|&(address, length)| prefix(address, length));
+    let mut prefixes: Vec<Prefix> = Vec::new();
+    for prefix in private.chain(plan.clients.iter().copied()).chain(on_link) {
+        // A prefix of length 0 would be everybody, which no link is.
+        if prefix.length() != 0 && !prefixes.iter().any(|known| known.covers(prefix)) {
+            prefixes.push(prefix);
+        }
+    }
+    prefixes.truncate(MOST_CLIENT_PREFIXES);
+    prefixes
+}
+
+/// This host's addresses, and the prefixes on links that do not lead to the Internet.
 fn addresses(
     netlink: &mut Netlink,
     device: u32,
     towards: &BTreeSet<u32>,
-) -> io::Result<(Vec<IpAddr>, Vec<Prefix>)> {
+) -> io::Result<(Vec<IpAddr>, BTreeSet<Prefix>)> {
     let mut own = BTreeSet::new();
-    let mut prefixes: Vec<Prefix> =
-        PRIVATE.iter().map(|&(address, length)| prefix(address, length)).collect();
     let mut on_link = BTreeSet::new();
     for answer in netlink.all(&RouteNetlinkMessage::GetAddress(AddressMessage::default()))? {
         let RouteNetlinkMessage::NewAddress(message) = answer else { continue };
@@ -270,14 +286,7 @@ fn addresses(
             on_link.extend(address.map(|ip| prefix(ip, message.header.prefix_len)));
         }
     }
-    for prefix in on_link {
-        // A prefix of length 0 would be everybody, which no link is.
-        if prefix.length() != 0 && !prefixes.iter().any(|known| known.covers(prefix)) {
-            prefixes.push(prefix);
-        }
-    }
-    prefixes.truncate(MOST_CLIENT_PREFIXES);
-    Ok((own.into_iter().collect(), prefixes))
+    Ok((own.into_iter().collect(), on_link))
 }
 
 fn has_v6() -> bool {

@@ -55,6 +55,10 @@ pub struct Plan {
     pub resolver_v4: Ipv4Addr,
     /// The same for IPv6.
     pub resolver_v6: Ipv6Addr,
+    /// Where clients come from besides private and on-link prefixes; none of length 0.
+    pub clients: Vec<Prefix>,
+    /// Whether what clients send is diverted, or only what this host does.
+    pub forwarded: bool,
     /// Port of our own listener, for clients that cannot be routed to the TUN.
     pub listener: Option<u16>,
     /// What happens to captured traffic when we die.
@@ -83,6 +87,8 @@ impl Default for Plan {
             sinkhole_v6: prefix(Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0), 64),
             resolver_v4: Ipv4Addr::new(198, 18, 0, 53),
             resolver_v6: Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0x53),
+            clients: Vec::new(),
+            forwarded: true,
             listener: None,
             fail: Fail::Open,
         }
@@ -153,6 +159,7 @@ pub struct Routes {
     device: u32,
     around: Surroundings,
     addresses: Vec<Prefix>,
+    spared: Vec<Prefix>,
     capturing: bool,
     filter: Option<nft::Table>,
     /// Why there is no packet-filter table, if there is none.
@@ -170,9 +177,9 @@ impl Routes {
         sweep::sweep(&mut netlink).map_err(|e| kernel("remove what an older run left", e))?;
         free(&mut netlink, &plan)?;
         let device = tun.index();
-        let around = Surroundings::look(&mut netlink, device, plan.mark)
+        let around = Surroundings::look(&mut netlink, device, &plan)
             .map_err(|e| kernel("read addresses and routes", e))?;
-        let addresses = Vec::new();
+        let (addresses, spared) = (Vec::new(), Vec::new());
         // From here on, dropping it undoes whatever was done.
         let mut routes = Self {
             netlink,
@@ -180,6 +187,7 @@ impl Routes {
             device,
             around,
             addresses,
+            spared,
             capturing: false,
             filter: None,
             filter_problem: None,
@@ -230,13 +238,18 @@ impl Routes {
     }
 
     /// Routes these prefixes, those of address rules, into the TUN, and no
-    /// others but the sinkholes.
+    /// others but the sinkholes. What of them is `spared` goes its usual way.
     ///
     /// # Errors
     ///
     /// [`RouteError::Kernel`].
-    pub fn set_prefixes(&mut self, prefixes: Vec<Prefix>) -> Result<(), RouteError> {
+    pub fn set_prefixes(
+        &mut self,
+        prefixes: Vec<Prefix>,
+        spared: Vec<Prefix>,
+    ) -> Result<(), RouteError> {
         self.addresses = prefixes;
+        self.spared = spared;
         self.fill_tables().map(drop)
     }
 
@@ -246,7 +259,7 @@ impl Routes {
     ///
     /// [`RouteError::Kernel`].
     pub fn refresh(&mut self) -> Result<Changes, RouteError> {
-        let around = Surroundings::look(&mut self.netlink, self.device, self.plan.mark)
+        let around = Surroundings::look(&mut self.netlink, self.device, &self.plan)
             .map_err(|e| kernel("read addresses and routes", e))?;
         let before = std::mem::replace(&mut self.around, around);
         let now = &self.around;
@@ -310,7 +323,8 @@ impl Routes {
     }
 
     fn fill_tables(&mut self) -> Result<bool, RouteError> {
-        let routes = tables::wanted(&self.plan, &self.around, self.device, &self.addresses);
+        let holes = &self.spared;
+        let routes = tables::wanted(&self.plan, &self.around, self.device, &self.addresses, holes);
         tables::reconcile(&mut self.netlink, &routes).map_err(|e| kernel("set our routes", e))
     }
 

@@ -31,6 +31,8 @@ enum Way {
     /// UDP socket takes for a passing trouble and keeps from its program
     /// (RFC 1122 §4.2.3.9).
     Prohibited,
+    /// As if this table said nothing: the next rule decides.
+    Throw,
 }
 
 /// The routes of both tables.
@@ -39,6 +41,7 @@ pub(crate) fn wanted(
     around: &Surroundings,
     device: u32,
     addresses: &[Prefix],
+    spared: &[Prefix],
 ) -> Vec<Route> {
     let everywhere = [prefix(Ipv4Addr::UNSPECIFIED, 0), prefix(Ipv6Addr::UNSPECIFIED, 0)];
     let questions = everywhere.into_iter().map(|to| (plan.dns_table, to));
@@ -58,6 +61,12 @@ pub(crate) fn wanted(
         let last = Route { metric: LAST_METRIC, way: Way::Prohibited, ..route };
         if plan.fail == Fail::Closed && !routes.contains(&last) {
             routes.push(last);
+        }
+    }
+    // Holes in what is routed to us, but never in what is ours.
+    for &to in spared.iter().filter(|to| around.has_v6 || !to.is_v6()) {
+        if !sinkholes.iter().any(|sinkhole| sinkhole.covers(to)) {
+            routes.push(Route { table: plan.address_table, to, metric: METRIC, way: Way::Throw });
         }
     }
     routes
@@ -150,7 +159,7 @@ fn removal(route: &RouteMessage) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header = route.header.clone();
     message.header.flags = RouteFlags::default();
-    let reject = route.header.kind == RouteType::Prohibit;
+    let reject = matches!(route.header.kind, RouteType::Prohibit | RouteType::Throw);
     let names = route.attributes.iter().filter(|attribute| match attribute {
         RouteAttribute::Table(_) | RouteAttribute::Destination(_) | RouteAttribute::Priority(_) => {
             true
@@ -184,6 +193,7 @@ impl Route {
                 message.attributes.extend(source);
             }
             Way::Prohibited => message.header.kind = RouteType::Prohibit,
+            Way::Throw => message.header.kind = RouteType::Throw,
         }
         message
     }
@@ -204,6 +214,7 @@ impl Route {
         }
         let way = match message.header.kind {
             RouteType::Prohibit => Way::Prohibited,
+            RouteType::Throw => Way::Throw,
             _ => Way::Device { link, source },
         };
         let to = prefix(to, message.header.destination_prefix_length);

@@ -7,7 +7,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::monitor::Monitor;
 use super::*;
-use crate::shell::netns_test::{Beside, isolated, sh};
+use crate::shell::netns_test::{Beside, isolated, sh, taken};
 
 /// Everything that a stop must leave as it was.
 fn state() -> String {
@@ -78,16 +78,6 @@ except OSError as e: sys.exit(e.errno)",
         Some(0) => Ok(()),
         code => Err(io::Error::from_raw_os_error(code.unwrap_or_default())),
     }
-}
-
-/// How many packets in the TUN end with the text, of those that are there now.
-fn taken(tun: &Tun, text: &[u8]) -> usize {
-    let mut packet = [0; 2000];
-    let mut count = 0;
-    while let Ok(length) = tun.recv_now(&mut packet) {
-        count += usize::from(packet[..length].ends_with(text));
-    }
-    count
 }
 
 macro_rules! name {
@@ -324,17 +314,57 @@ fn prefixes_come_and_go() {
             routes.capture_on().unwrap();
             let prefix = |text: &str| text.parse::<Prefix>().unwrap();
             let both = vec![prefix("203.0.113.0/24"), prefix("2001:db8:7::/48")];
-            routes.set_prefixes(both).unwrap();
+            routes.set_prefixes(both, Vec::new()).unwrap();
             send("203.0.113.9:443", b"a", false).unwrap();
             send("[2001:db8:7::1]:443", b"a", false).unwrap();
             assert_eq!(taken(&tun, b"a"), 2);
-            routes.set_prefixes(vec![prefix("203.0.113.9")]).unwrap();
+            routes.set_prefixes(vec![prefix("203.0.113.9")], Vec::new()).unwrap();
             send("203.0.113.8:443", b"b", false).unwrap();
             send("[2001:db8:7::1]:443", b"b", false).unwrap();
             assert_eq!(taken(&tun, b"b"), 0);
             send("203.0.113.9:443", b"c", false).unwrap();
             assert_eq!(taken(&tun, b"c"), 1);
         });
+    });
+}
+
+#[test]
+fn holes_in_routed_prefixes_go_their_usual_way() {
+    isolated(name!("holes_in_routed_prefixes_go_their_usual_way"), || {
+        let _internet = host();
+        for fail in [Fail::Open, Fail::Closed] {
+            let before = state();
+            block_on(async {
+                let tun = Tun::open("optout0").unwrap();
+                let mut routes = Routes::set_up(Plan { fail, ..Plan::default() }, &tun).unwrap();
+                routes.capture_on().unwrap();
+                let prefixes = |texts: &[&str]| -> Vec<Prefix> {
+                    texts.iter().map(|text| text.parse().unwrap()).collect()
+                };
+                let stopped = prefixes(&["203.0.113.0/24", "2001:db8:7::/48"]);
+                // The last is a mistake that must not take our sinkhole away.
+                let spared = prefixes(&["203.0.113.8/31", "2001:db8:7::8/127", "198.18.0.0/16"]);
+                let holes = ["203.0.113.9:443", "[2001:db8:7::9]:443"];
+                let others = ["203.0.113.10:443", "[2001:db8:7::a]:443", "198.18.1.1:443"];
+                for _ in 0..2 {
+                    routes.set_prefixes(stopped.clone(), spared.clone()).unwrap();
+                    assert_eq!(routes.refresh().unwrap(), Changes::default(), "{fail:?}");
+                }
+                for (to, want) in
+                    holes.map(|to| (to, 0)).into_iter().chain(others.map(|to| (to, 1)))
+                {
+                    send(to, b"hole", false).unwrap();
+                    assert_eq!(taken(&tun, b"hole"), want, "{to} {fail:?}");
+                }
+                routes.set_prefixes(stopped, Vec::new()).unwrap();
+                for to in holes {
+                    send(to, b"closed", false).unwrap();
+                    assert_eq!(taken(&tun, b"closed"), 1, "{to} {fail:?}");
+                }
+                routes.set_prefixes(Vec::new(), spared).unwrap();
+            });
+            assert_eq!(state(), before);
+        }
     });
 }
 
