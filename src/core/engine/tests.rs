@@ -150,7 +150,7 @@ fn fragments(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Vec<Vec<u8>> {
         if from.is_ipv4() {
             ip::write_header(&mut out, from.ip(), to.ip(), ip::UDP, piece.len()).unwrap();
             out[4..6].copy_from_slice(&to.port().to_be_bytes());
-            out[6..8].copy_from_slice(&(at / 8 | u16::from(more) << 13).to_be_bytes());
+            out[6..8].copy_from_slice(&((at / 8) | (u16::from(more) << 13)).to_be_bytes());
             out[10..12].fill(0);
             let checksum = Sum::default().with(&out).checksum();
             out[10..12].copy_from_slice(&checksum.to_be_bytes());
