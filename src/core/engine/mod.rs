@@ -14,6 +14,8 @@
 
 mod door;
 mod outbox;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -24,7 +26,8 @@ use crate::core::dns::stream::{StreamId, Streams};
 use crate::core::dns::{self, Asker, Dns, Handled, Out};
 use crate::core::event::{Event, Kind, Outcome};
 use crate::core::flow::{Client, FiveTuple, Owner, Protocol};
-use crate::core::flows;
+use crate::core::flows::reassemble::Reassembler;
+use crate::core::flows::refuse::refuse;
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
 pub use crate::core::upstream::Transport;
@@ -53,7 +56,7 @@ pub struct Settings {
 pub struct Counters {
     /// Packets that came out of the TUN.
     pub packets: u64,
-    /// Packets that made no sense.
+    /// Packets that made no sense, and fragments that never became a datagram.
     pub malformed: u64,
     /// Flows to blocked hosts that were refused.
     pub connections: u64,
@@ -66,6 +69,7 @@ pub struct Engine {
     policy: Arc<Policy>,
     dns: Dns,
     streams: Streams,
+    fragments: Reassembler,
     own: HashSet<IpAddr>,
     /// What waits for its owner to be found, oldest first.
     held: BTreeMap<SearchId, Held>,
@@ -75,6 +79,8 @@ pub struct Engine {
     counters: Counters,
     /// Room for one reply, kept so that the hot path does not allocate.
     reply: Vec<u8>,
+    /// Room for one datagram out of fragments.
+    whole: Vec<u8>,
     outbox: Outbox,
 }
 
@@ -126,12 +132,14 @@ impl Engine {
             policy,
             streams: Streams::new(settings.mtu, settings.stream_seed),
             dns: Dns::new(&settings.dns),
+            fragments: Reassembler::default(),
             own: HashSet::new(),
             held: BTreeMap::new(),
             paths: HashMap::new(),
             next_id: 0,
             counters: Counters::default(),
             reply: Vec::new(),
+            whole: Vec::new(),
             outbox: Outbox::default(),
         }
     }
@@ -170,15 +178,18 @@ impl Engine {
     /// The next thing to do. [`Output::Wait`] once there is nothing left.
     pub fn poll(&mut self) -> Output<'_> {
         let held = self.held.first_key_value().map(|(_, held)| held.until);
-        let (dns, streams) = (&self.dns, &self.streams);
-        self.outbox
-            .pop(|| [held, dns.poll_timeout(), streams.poll_timeout()].into_iter().flatten().min())
+        let (dns, streams, fragments) = (&self.dns, &self.streams, &self.fragments);
+        self.outbox.pop(|| {
+            let below = [dns.poll_timeout(), streams.poll_timeout(), fragments.poll_timeout()];
+            below.into_iter().chain([held]).flatten().min()
+        })
     }
 
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { dns: self.dns.counters(), ..self.counters }
+        let malformed = self.counters.malformed + self.fragments.dropped();
+        Counters { malformed, dns: self.dns.counters(), ..self.counters }
     }
 
     /// Each upstream, and whether it answered last.
@@ -193,18 +204,32 @@ impl Engine {
             self.counters.malformed += 1;
             return;
         };
+        if packet.part.is_none() {
+            return self.whole_packet(now, &packet);
+        }
+        let mut whole = std::mem::take(&mut self.whole);
+        if self.fragments.handle_fragment(now, &packet, &mut whole) {
+            match Packet::parse(&whole) {
+                Ok(packet) if packet.part.is_none() => self.whole_packet(now, &packet),
+                _ => self.counters.malformed += 1,
+            }
+        }
+        self.whole = whole;
+    }
+
+    fn whole_packet(&mut self, now: Instant, packet: &Packet<'_>) {
         // Port 53 of a sinkhole address is a blocked host's, not a resolver.
         let resolver = self.dns.host_of(packet.destination).is_none();
         match packet.protocol {
-            ip::UDP => match Datagram::parse(&packet) {
-                Ok(datagram) => self.datagram(now, &packet, datagram, resolver),
+            ip::UDP => match Datagram::parse(packet) {
+                Ok(datagram) => self.datagram(now, packet, datagram, resolver),
                 Err(_) => self.counters.malformed += 1,
             },
-            ip::TCP => match Segment::parse(&packet) {
-                Ok(segment) => self.segment(now, &packet, segment, resolver),
+            ip::TCP => match Segment::parse(packet) {
+                Ok(segment) => self.segment(now, packet, segment, resolver),
                 Err(_) => self.counters.malformed += 1,
             },
-            _ => self.refuse(&packet),
+            _ => self.refuse(packet),
         }
     }
 
@@ -243,11 +268,15 @@ impl Engine {
         let source = tuple.source.ip();
         if !self.own.contains(&source) {
             self.question(now, path, Client::Device(source), message);
-        } else if self.held.len() >= MAX_HELD {
+        } else if !self.can_hold(message) {
             self.question(now, path, Client::Host(None), message);
         } else {
             self.hold(now, tuple, Waiting::Question { path, message: message.to_vec() });
         }
+    }
+
+    fn can_hold(&self, bytes: &[u8]) -> bool {
+        self.held.len() < MAX_HELD && bytes.len() <= MAX_HELD_BYTES
     }
 
     fn hold(&mut self, now: Instant, flow: FiveTuple, what: Waiting) {
@@ -303,7 +332,7 @@ impl Engine {
             return;
         }
         let own = self.own.contains(&packet.source);
-        if own && self.held.len() < MAX_HELD {
+        if own && self.can_hold(packet.bytes) {
             self.hold(now, tuple, Waiting::Connection { tuple, packet: packet.bytes.to_vec() });
         } else {
             let client = if own { Client::Host(None) } else { Client::Device(packet.source) };
@@ -338,7 +367,7 @@ impl Engine {
     }
 
     fn refuse(&mut self, packet: &Packet<'_>) {
-        self.outbox.packet(|out| flows::refuse::refuse(packet, out));
+        self.outbox.packet(|out| refuse(packet, out));
     }
 
     fn timeout(&mut self, now: Instant) {
@@ -351,6 +380,7 @@ impl Engine {
         }
         self.dns.handle_timeout(now);
         self.streams.handle_timeout(now);
+        self.fragments.handle_timeout(now);
     }
 
     /// Carries what the parts below have to say to one another and to the outbox.
@@ -391,5 +421,9 @@ const DNS_PORT: u16 = 53; // RFC 1035 §4.2
 const SEARCH_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Most that waits for an owner. A program that asks faster than owners can be
-/// found is answered without: 256 × 1.5 KB is what it can make us keep.
+/// found is answered without: 256 × 4 KB is what it can make us keep.
 const MAX_HELD: usize = 256;
+
+/// Longest message or packet that waits for its owner, in bytes. A question is
+/// a tenth of that; only fragments and streams bring longer ones.
+const MAX_HELD_BYTES: usize = 4096;

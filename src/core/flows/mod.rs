@@ -1,3 +1,4 @@
 //! Flows over time.
 
+pub mod reassemble;
 pub mod refuse;

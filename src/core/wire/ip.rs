@@ -19,6 +19,8 @@ pub struct Packet<'a> {
     pub protocol_at: usize,
     /// Whether this is all of a datagram.
     pub fragment: Fragment,
+    /// Where it belongs in its datagram, unless it is all of it.
+    pub part: Option<Part<'a>>,
     /// What the last header is followed by.
     pub payload: &'a [u8],
     /// The whole packet, without what came after its end.
@@ -36,6 +38,26 @@ pub enum Fragment {
     Later,
 }
 
+/// What a fragment says about its place in a datagram (RFC 791 §3.2, RFC 8200 §4.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Part<'a> {
+    /// Names the datagram among those of the same ends.
+    pub identification: u32,
+    /// Where `data` begins, in bytes: a multiple of 8.
+    pub offset: usize,
+    /// Whether this is not the last.
+    pub more: bool,
+    /// The headers that every fragment repeats: all that comes before the
+    /// fragment header, which IPv4 does not have.
+    pub header: &'a [u8],
+    /// Where `header` says what follows it, counted from its first byte.
+    pub next_at: usize,
+    /// The protocol or IPv6 header that the data of the first fragment begins with.
+    pub next: u8,
+    /// The part itself.
+    pub data: &'a [u8],
+}
+
 impl<'a> Packet<'a> {
     /// Reads what came out of the TUN in one read.
     ///
@@ -46,7 +68,8 @@ impl<'a> Packet<'a> {
     ///
     /// [`Malformed`] for a version other than 4 and 6, lengths that point past
     /// the end, a wrong IPv4 header checksum, a routing header that is not
-    /// spent or of type 0 (RFC 5095), and longer chains of extension headers.
+    /// spent or of type 0 (RFC 5095), a second fragment header, and longer
+    /// chains of extension headers.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         match bytes.first().map(|first| first >> 4) {
             Some(4) => Self::parse_v4(bytes),
@@ -69,7 +92,7 @@ impl<'a> Packet<'a> {
         let mut r = Reader::new(bytes);
         let [version_and_length, _service] = r.array()?;
         let total_len = r.u16()?;
-        r.u16()?; // identification
+        let identification = r.u16()?;
         let place = r.u16()?;
         let [_ttl, protocol] = r.array()?;
         r.u16()?; // checksum, summed below
@@ -86,12 +109,23 @@ impl<'a> Packet<'a> {
         if !Sum::default().with(header).is_valid() {
             return Err(Malformed("IPv4 header checksum"));
         }
+        let part = Part {
+            identification: identification.into(),
+            offset: usize::from(place & V4_OFFSET) * 8,
+            more: place & V4_MORE != 0,
+            header,
+            next_at: V4_PROTOCOL_AT,
+            next: protocol,
+            data: payload,
+        };
+        let fragment = part.kind();
         Ok(Self {
             source: IpAddr::from(source),
             destination: IpAddr::from(destination),
             protocol,
             protocol_at: V4_PROTOCOL_AT,
-            fragment: Fragment::at(place & V4_OFFSET, place & V4_MORE != 0),
+            fragment,
+            part: (fragment != Fragment::Whole).then_some(part),
             payload,
             bytes: whole,
         })
@@ -111,6 +145,7 @@ impl<'a> Packet<'a> {
             protocol,
             protocol_at: V6_PROTOCOL_AT,
             fragment: Fragment::Whole,
+            part: None,
             payload,
             bytes: bytes.get(..V6_HEADER + payload.len()).unwrap_or(bytes),
         };
@@ -119,6 +154,7 @@ impl<'a> Packet<'a> {
 
     /// Walks the extension headers (RFC 8200 §4), at most [`MAX_EXTENSIONS`].
     fn past_extensions(mut self) -> Result<Self, Malformed> {
+        let mut fragment_header = false;
         for _ in 0..=MAX_EXTENSIONS {
             let at = self.bytes.len() - self.payload.len();
             let mut r = Reader::new(self.payload);
@@ -137,11 +173,23 @@ impl<'a> Packet<'a> {
                     }
                     next
                 }
+                // A fragment inside a fragment would be told apart by its inner header.
+                FRAGMENT if fragment_header => return Err(Malformed("second fragment header")),
                 FRAGMENT => {
+                    fragment_header = true;
                     let [next, _reserved] = r.array()?;
                     let place = r.u16()?;
-                    r.u32()?; // identification
-                    self.fragment = Fragment::at(place & V6_OFFSET, place & V6_MORE != 0);
+                    let part = Part {
+                        identification: r.u32()?,
+                        offset: usize::from(place & V6_OFFSET),
+                        more: place & V6_MORE != 0,
+                        header: self.bytes.get(..at).unwrap_or_default(),
+                        next_at: self.protocol_at,
+                        next,
+                        data: r.rest(),
+                    };
+                    self.fragment = part.kind();
+                    self.part = (self.fragment != Fragment::Whole).then_some(part);
                     next
                 }
                 _ => return Ok(self),
@@ -157,12 +205,12 @@ impl<'a> Packet<'a> {
     }
 }
 
-impl Fragment {
-    fn at(offset: u16, more: bool) -> Self {
-        match (offset, more) {
-            (0, false) => Self::Whole,
-            (0, true) => Self::First,
-            _ => Self::Later,
+impl Part<'_> {
+    fn kind(&self) -> Fragment {
+        match (self.offset, self.more) {
+            (0, false) => Fragment::Whole,
+            (0, true) => Fragment::First,
+            _ => Fragment::Later,
         }
     }
 }
@@ -202,6 +250,44 @@ pub fn write_header(
             write_v6(out, source, destination, protocol, payload_len)
         }
         _ => Err(Unwritable::Families),
+    }
+}
+
+/// Makes the header right again that `packet` begins with, once its fragments
+/// are joined behind it: its length, no trace of fragments, its checksum, and
+/// `next` at `next_at`, as [`Part`] had them.
+///
+/// # Errors
+///
+/// [`Unwritable::TooLong`] if no length field can say how long it is.
+pub fn join_header(
+    packet: &mut [u8],
+    header_len: usize,
+    next_at: usize,
+    next: u8,
+) -> Result<(), Unwritable> {
+    let v6 = packet.first().is_some_and(|first| first >> 4 == 6);
+    let counted = packet.len().saturating_sub(if v6 { V6_HEADER } else { 0 });
+    let len = u16::try_from(counted).map_err(|_| Unwritable::TooLong(counted))?;
+    let Some(header) = packet.get_mut(..header_len) else { return Ok(()) };
+    if let Some(says) = header.get_mut(next_at) {
+        *says = next;
+    }
+    if v6 {
+        put(header, 4, len);
+    } else {
+        put(header, 2, len);
+        put(header, 6, 0); // flags and offset
+        put(header, 10, 0);
+        let checksum = Sum::default().with(header).checksum();
+        put(header, 10, checksum);
+    }
+    Ok(())
+}
+
+fn put(header: &mut [u8], at: usize, value: u16) {
+    if let Some(field) = header.get_mut(at..at + 2) {
+        field.copy_from_slice(&value.to_be_bytes());
     }
 }
 
@@ -390,6 +476,30 @@ mod tests {
     }
 
     #[test]
+    fn a_fragment_says_where_its_data_belongs() {
+        let mut packet = v4(&[1, 1, 1, 0], b"payload");
+        packet[4..8].copy_from_slice(&[0xab, 0xcd, 0x20, 0x03]);
+        fix(&mut packet);
+        let part = Packet::parse(&packet).unwrap().part.unwrap();
+        assert_eq!((part.identification, part.offset, part.more), (0xabcd, 24, true));
+        assert_eq!((part.header.len(), part.data), (24, &b"payload"[..]));
+        assert_eq!((part.header[part.next_at], part.next), (UDP, UDP));
+
+        let options = [FRAGMENT, 0, 1, 4, 0, 0, 0, 0];
+        let fragment = [&options[..], &[DESTINATION_OPTIONS, 0, 0, 25, 9, 8, 7, 6, 42]].concat();
+        let packet = v6(DESTINATION_OPTIONS, &fragment);
+        let part = Packet::parse(&packet).unwrap().part.unwrap();
+        assert_eq!((part.identification, part.offset, part.more), (0x0908_0706, 24, true));
+        assert_eq!((part.header.len(), part.data), (48, &[42][..]));
+        assert_eq!((part.header[part.next_at], part.next), (FRAGMENT, DESTINATION_OPTIONS));
+
+        let whole = v4(&[], b"payload");
+        assert_eq!(Packet::parse(&whole).unwrap().part, None);
+        let atomic = v6(FRAGMENT, &[17, 0, 0, 0, 0, 0, 0, 1, 42]);
+        assert_eq!(Packet::parse(&atomic).unwrap().part, None);
+    }
+
+    #[test]
     fn extension_headers_are_walked_to_the_transport() {
         let options = |next| [next, 0, 1, 4, 0, 0, 0, 0];
         let chain =
@@ -423,6 +533,7 @@ mod tests {
             (DESTINATION_OPTIONS, &[17, 1, 1, 4, 0, 0, 0, 0]), // past the end
             (DESTINATION_OPTIONS, &[17]),              // cut
             (FRAGMENT, &[17, 0, 0, 0, 0]),             // cut
+            (FRAGMENT, &[FRAGMENT, 0, 0, 1, 0, 0, 0, 1, 17, 0, 0, 0, 0, 0, 0, 1]), // an atomic one inside
             (DESTINATION_OPTIONS, &[0, 0, 1, 4, 0, 0, 0, 0, 17, 0, 1, 4, 0, 0, 0, 0]), // late hop-by-hop
         ] {
             assert!(Packet::parse(&v6(first, body)).is_err(), "{first} {body:?}");
