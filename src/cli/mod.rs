@@ -109,7 +109,7 @@ impl Command {
             // These speak for themselves and have exit codes of their own.
             Self::Run(run) => return Ok(run.run()),
             #[cfg(feature = "demo")]
-            Self::Demo(demo) => return demo.run(),
+            Self::Demo(demo) => return demo.run(page),
             Self::Doctor(doctor) => return doctor.run(daemon, page),
             Self::On(on::On {}) => on::On::run(daemon, page),
             Self::Off(off::Off {}) => off::Off::run(daemon, page),

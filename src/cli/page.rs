@@ -115,6 +115,8 @@ pub enum Side {
     Left,
     /// Numbers.
     Right,
+    /// A line of its own below the row, for what may be long. Cut to a line.
+    Below,
 }
 
 impl<'w> Page<'w> {
@@ -182,7 +184,12 @@ impl<'w> Page<'w> {
         let widths: Vec<_> = (0..sides.len()).map(width).collect();
         for row in rows {
             let mut gap = 2;
+            let mut below = Vec::new();
             for ((cell, side), width) in row.iter().zip(sides).zip(&widths) {
+                if *side == Side::Below {
+                    below.push(cell);
+                    continue;
+                }
                 let pad = width - cell.width();
                 let (before, after) = if *side == Side::Right { (pad, 0) } else { (0, pad) };
                 // Blanks wait until something follows them: no line ends in blanks.
@@ -195,6 +202,10 @@ impl<'w> Page<'w> {
                 gap = after + 2;
             }
             writeln!(self.to)?;
+            for cell in below.into_iter().filter(|cell| !cell.text.is_empty()) {
+                let text = cut(&cell.text, LINE - BELOW, self.look.unicode);
+                self.line(&[ink(format_args!("{:BELOW$}{text}", ""), cell.ink)])?;
+            }
         }
         Ok(())
     }
@@ -265,6 +276,18 @@ pub fn count(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", number(n), if n == 1 { "" } else { "s" })
 }
 
+/// The text, or as many of its words as fit and a sign that there is more.
+fn cut(text: &str, width: usize, unicode: bool) -> String {
+    if text.chars().count() <= width {
+        return text.into();
+    }
+    let more = if unicode { "…" } else { "..." };
+    let end = text.char_indices().nth(width.saturating_sub(4)).map_or(text.len(), |(at, _)| at);
+    let fits = text.get(..end).unwrap_or_default();
+    let words = fits.rsplit_once(' ').map_or(fits, |(words, _)| words);
+    format!("{words} {more}")
+}
+
 /// Lines of at most `width` characters, broken at blanks where there are any.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
@@ -287,7 +310,10 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Characters of a line of text.
-const LINE: usize = 88;
+const LINE: usize = 80;
+
+/// Characters before what stands below a row.
+const BELOW: usize = 6;
 
 /// Characters before the text of a field.
 const FIELD: usize = 15;
@@ -331,6 +357,21 @@ pub(crate) mod tests {
         ];
         let text = printed(|page| page.table(&[Side::Left, Side::Right, Side::Left], &rows));
         assert_eq!(text, "  a            1  first\n  long name  100\n  b               third\n");
+    }
+
+    #[test]
+    fn what_stands_below_a_row_is_cut_to_a_line() {
+        let rows = [
+            vec![plain("a"), plain("1"), plain("word ".repeat(30).trim())],
+            vec![plain("b"), plain("22"), plain("")],
+            vec![plain("c"), plain("3"), plain("x".repeat(200))],
+        ];
+        let text = printed(|page| page.table(&[Side::Left, Side::Right, Side::Below], &rows));
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!([lines[0], lines[2], lines[3]], ["  a   1", "  b  22", "  c   3"]);
+        assert!(lines[1].starts_with("      word word") && lines[1].ends_with("word …"));
+        assert!(lines.iter().all(|line| line.chars().count() <= LINE), "{text}");
+        assert_eq!(cut(&"é".repeat(9), 8, false), "éééé ...");
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Show {
     }
 }
 
-fn show(report: &Report, page: &mut Page<'_>) -> io::Result<()> {
+/// Prints a report for people.
+pub(super) fn show(report: &Report, page: &mut Page<'_>) -> io::Result<()> {
     let zone = page.look.zone.clone();
     let [from, to] = [report.since, report.until].map(|time| time::show_minute(time, &zone));
     page.line(&[ink(format_args!("From {from} to {to}"), Ink::Strong)])?;
@@ -121,7 +122,7 @@ fn show_opt_outs(vendors: &[ReportVendor], page: &mut Page<'_>) -> io::Result<()
 fn show_hosts(hosts: &[ReportHost], page: &mut Page<'_>) -> io::Result<()> {
     page.heading("Hosts")?;
     let rows: Vec<_> = hosts.iter().take(SHOWN).map(host_row).collect();
-    page.table(&[Side::Left, Side::Left, Side::Left, Side::Left], &rows)?;
+    page.table(&[Side::Left, Side::Left, Side::Left, Side::Below], &rows)?;
     and_more(hosts.len(), page)
 }
 
@@ -205,7 +206,7 @@ fn show_csv(report: &Report, page: &mut Page<'_>) -> io::Result<()> {
 }
 
 /// Characters of the longest bar.
-const BAR: u128 = 24;
+const BAR: u128 = 16;
 
 /// Rows of a table for people.
 const SHOWN: usize = 15;
@@ -288,14 +289,15 @@ From 2026-11-15 14:00 to 2026-11-22 14:00
   800 blocked   56 watched   78,901 passed
 
 Vendors
-  Acme        ████████████████████████  800  blocked, 2 watched, 3 hosts
-  in no pack  █▌                         54  watched, 1 host
+  Acme        ████████████████  800  blocked, 2 watched, 3 hosts
+  in no pack  █                  54  watched, 1 host
 
 You opted out
   Acme: opted out on 2026-11-01: 1,234 attempts since
 
 Hosts
-  t.vendor.example  blocked  797 questions, 3 connections  IMEI, phone number
+  t.vendor.example  blocked  797 questions, 3 connections
+      IMEI, phone number
 
 Programs and clients
   phone (192.0.2.7)  800 blocked  56 watched  78,901 passed
@@ -330,16 +332,16 @@ t.vendor.example,blocked,797,3,acme,acme,12,*.vendor.example,\"IMEI, phone numbe
             (0, 0, 0),
             (0, 9, 0),
             (1, u64::MAX, 1),
-            (5, 5, 24),
-            (u64::MAX, u64::MAX, 24),
-            (9, 3, 24),
+            (5, 5, 16),
+            (u64::MAX, u64::MAX, 16),
+            (9, 3, 16),
         ] {
             for unicode in [true, false] {
                 assert_eq!(bar(n, most, unicode).chars().count(), want, "{n} of {most}");
             }
         }
-        assert_eq!(bar(1, 24, false), "#");
-        assert_eq!(bar(3, 48, true), "█▌");
+        assert_eq!(bar(1, 16, false), "#");
+        assert_eq!(bar(3, 32, true), "█▌");
     }
 
     #[test]

@@ -54,16 +54,20 @@ impl Daemon {
             thread::sleep(Duration::from_millis(10));
         }
         let said = fs::read_to_string(room.join("log")).unwrap_or_default();
-        bail!("optout did not start on the demo's router: {}", said.trim())
+        // Its one line for people is the last.
+        let said =
+            said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        let said = said.strip_prefix("optout: ").unwrap_or(said);
+        bail!("optout did not start on the demo's router: {said}")
     }
 
     fn client(&self) -> Client {
         Client::new(&self.socket)
     }
 
-    /// What it stopped.
-    pub(super) fn report(&self) -> Result<Report> {
-        match self.client().ask(&Request::Report { since: 0 })? {
+    /// What it stopped from then on, seconds since 1970 (UTC).
+    pub(super) fn report(&self, since: i64) -> Result<Report> {
+        match self.client().ask(&Request::Report { since })? {
             Response::Report(report) => Ok(*report),
             other => bail!("the daemon answered {other:?} when asked for a report"),
         }
@@ -93,9 +97,10 @@ fn private_folder() -> Result<PathBuf> {
 }
 
 fn configuration(room: &Path, socket: &Path) -> String {
+    let (room, socket) = (room.display(), socket.display());
     format!(
         "upstreams = [\"{PROVIDER}\"]\n\
-         state_dir = {room:?}\nrun_dir = {room:?}\ncontrol_socket = {socket:?}\n\
+         state_dir = \"{room}\"\nrun_dir = \"{room}\"\ncontrol_socket = \"{socket}\"\n\
          [journal]\nflush_seconds = 1\n"
     )
 }

@@ -1,7 +1,7 @@
 //! The demo's Internet: names and web servers, and a book of what arrived.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, CNAME};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::world::{FOREIGN, PROVIDER};
+use super::world::{FOREIGN, PROVIDER, PROVIDER_V6, v6};
 
 /// A name of the demo's Internet.
 pub(super) struct Site {
@@ -27,8 +27,8 @@ pub(super) struct Site {
 
 /// Where a name leads.
 pub(super) enum Leads {
-    /// To this address.
-    To(Ipv4Addr),
+    /// To these addresses.
+    To(Ipv4Addr, Ipv6Addr),
     /// To whatever this name leads to: an alias (CNAME).
     Alias(&'static str),
 }
@@ -47,16 +47,17 @@ pub(super) const SITES: &[Site] = &[
 ];
 
 const fn site(host: &'static str, last: u8, collects: bool) -> Site {
-    Site { host, leads: Leads::To(Ipv4Addr::new(203, 0, 113, last)), collects }
+    let leads = Leads::To(Ipv4Addr::new(203, 0, 113, last), v6(3, last as u16));
+    Site { host, leads, collects }
 }
 
 /// Every address that the Internet answers on.
-pub(super) fn addresses() -> Vec<Ipv4Addr> {
+pub(super) fn addresses() -> Vec<IpAddr> {
     let sites = SITES.iter().filter_map(|site| match site.leads {
-        Leads::To(address) => Some(address),
+        Leads::To(v4, v6) => Some([v4.into(), v6.into()]),
         Leads::Alias(_) => None,
     });
-    sites.chain([PROVIDER, FOREIGN]).collect()
+    sites.flatten().chain([PROVIDER.into(), FOREIGN.into(), PROVIDER_V6.into()]).collect()
 }
 
 /// What arrived at a web server.
@@ -68,46 +69,63 @@ pub(super) struct Arrival {
     pub(super) body: usize,
 }
 
+/// What arrived at all servers.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    /// Names that resolvers were asked for.
+    pub(super) questions: Vec<String>,
+    /// Requests to web servers.
+    pub(super) arrivals: Vec<Arrival>,
+}
+
 /// The book of arrivals, written by the servers.
 #[derive(Clone, Default)]
-pub(super) struct Book(Arc<Mutex<Vec<Arrival>>>);
+pub(super) struct Book(Arc<Mutex<Page>>);
 
 impl Book {
-    /// Closes the book and begins a new one.
-    pub(super) fn take(&self) -> Vec<Arrival> {
+    /// Takes the page out, and begins a new one.
+    pub(super) fn take(&self) -> Page {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write(&self, arrival: Arrival) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
+    fn write(&self, note: impl FnOnce(&mut Page)) {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 /// Starts all servers. Call it on the Internet's host.
-pub(super) fn serve(tls: &Arc<ServerConfig>, book: &Book) -> Result<()> {
-    for resolver in [PROVIDER, FOREIGN] {
-        let socket = UdpSocket::bind((resolver, 53))?;
-        thread::spawn(move || answer_forever(&socket));
+pub(super) fn serve(tls: &Arc<ServerConfig>, book: &Book, has_v6: bool) -> Result<()> {
+    let mut resolvers: Vec<IpAddr> = vec![PROVIDER.into(), FOREIGN.into()];
+    if has_v6 {
+        resolvers.push(PROVIDER_V6.into());
     }
+    for resolver in resolvers {
+        let socket = UdpSocket::bind((resolver, 53))?;
+        let book = book.clone();
+        thread::spawn(move || answer_forever(&socket, &book));
+    }
+    // A socket of IPv6 takes connections of IPv4 too.
+    let any: IpAddr =
+        if has_v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
     for (port, tls) in [(80, None), (443, Some(tls.clone()))] {
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))?;
+        let listener = TcpListener::bind((any, port))?;
         let book = book.clone();
         thread::spawn(move || accept_forever(&listener, tls.as_ref(), &book));
     }
     Ok(())
 }
 
-fn answer_forever(socket: &UdpSocket) {
+fn answer_forever(socket: &UdpSocket, book: &Book) {
     let mut buffer = [0; 1500];
     while let Ok((len, client)) = socket.recv_from(&mut buffer) {
-        if let Some(reply) = buffer.get(..len).and_then(answer) {
+        if let Some(reply) = buffer.get(..len).and_then(|question| answer(question, book)) {
             // A client that is gone needs no answer.
             let _ = socket.send_to(&reply, client);
         }
     }
 }
 
-fn answer(question: &[u8]) -> Option<Vec<u8>> {
+fn answer(question: &[u8], book: &Book) -> Option<Vec<u8>> {
     let question = Message::from_vec(question).ok()?;
     let query = question.queries.first()?;
     let asked = query.name().to_lowercase().to_utf8();
@@ -116,6 +134,7 @@ fn answer(question: &[u8]) -> Option<Vec<u8>> {
     reply.metadata.recursion_available = true;
     reply.add_query(query.clone());
     let mut host = asked.trim_end_matches('.');
+    book.write(|page| page.questions.push(host.into()));
     let mut owner = query.name().clone();
     while let Some(site) = SITES.iter().find(|site| site.host == host) {
         match site.leads {
@@ -125,10 +144,13 @@ fn answer(question: &[u8]) -> Option<Vec<u8>> {
                 reply.add_answer(Record::from_rdata(owner, TTL, alias));
                 (owner, host) = (name, target);
             }
-            Leads::To(address) => {
-                if query.query_type() == RecordType::A {
-                    reply.add_answer(Record::from_rdata(owner, TTL, RData::A(A(address))));
-                }
+            Leads::To(v4, v6) => {
+                let data = match query.query_type() {
+                    RecordType::A => RData::A(A(v4)),
+                    RecordType::AAAA => RData::AAAA(AAAA(v6)),
+                    _ => return reply.to_vec().ok(),
+                };
+                reply.add_answer(Record::from_rdata(owner, TTL, data));
                 return reply.to_vec().ok();
             }
         }
@@ -172,7 +194,7 @@ fn request(stream: impl Read + Write, book: &Book) -> Result<()> {
     }
     let mut body = Vec::new();
     reader.by_ref().take(length).read_to_end(&mut body)?;
-    book.write(Arrival { host, body: body.len() });
+    book.write(|page| page.arrivals.push(Arrival { host, body: body.len() }));
     let stream = reader.get_mut();
     if start.contains("/generate_204") {
         stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")?;
@@ -185,11 +207,6 @@ fn request(stream: impl Read + Write, book: &Book) -> Result<()> {
         stream.write_all(PAGE)?;
     }
     Ok(stream.flush()?)
-}
-
-/// Where the phone connects to reach `address` on `port`.
-pub(super) fn web(address: Ipv4Addr, port: u16) -> SocketAddr {
-    (address, port).into()
 }
 
 /// What every ordinary page consists of.

@@ -1,23 +1,26 @@
 //! `optout demo`: a phone that calls home, with and without optout in front of it.
 
 mod daemon;
+mod evidence;
 mod internet;
 mod phone;
 mod show;
 mod tls;
 mod world;
 
-use std::io::{Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rustls::ClientConfig;
 
+use crate::cli::page::Page;
 use daemon::Daemon;
+use evidence::Evidence;
 use internet::{Arrival, Book, SITES};
-use phone::{ACTS, Act, End};
+use phone::{ACTS, Deed, End, Way};
 use show::Show;
 use world::World;
 
@@ -31,28 +34,35 @@ pub(super) struct Demo {
     /// Print one object instead of the show
     #[arg(long)]
     json: bool,
+    /// Add to it all that was seen, for whoever wants to check the counts
+    #[arg(long, requires = "json", hide = true)]
+    evidence: bool,
 }
 
 /// How a scene went.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Scene {
     /// Bytes of payload that the vendors' servers received.
     payload: usize,
     /// Posts with a payload that they received.
-    posts_arrived: usize,
+    posts_arrived: u64,
     /// Ordinary requests that came to nothing.
-    failed_ordinary: usize,
+    failed_ordinary: u64,
+    /// What phone and servers saw.
+    evidence: Evidence,
 }
 
 /// What `--json` prints.
 #[derive(serde::Serialize)]
-struct Summary {
+struct Summary<'a> {
     payload_bytes_off: usize,
     payload_bytes_on: usize,
     blocked: u64,
     passed: u64,
-    failed_ordinary: usize,
+    failed_ordinary: u64,
     seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<evidence::All<'a>>,
 }
 
 impl Demo {
@@ -60,31 +70,38 @@ impl Demo {
     ///
     /// # Errors
     ///
-    /// If the namespaces cannot be made, or optout does not start in them.
-    pub(super) fn run(&self) -> Result<ExitCode> {
+    /// If the namespaces cannot be made, optout does not start in them, does not
+    /// do what it should, or reports something else than what happened.
+    pub(super) fn run(&self, page: &mut Page<'_>) -> Result<ExitCode> {
         let start = Instant::now();
-        let mut show = Show::new(!self.json);
         let stage = Stage::build()?;
-        show.picture();
-        show.scene("Half a minute of a phone of 2017. First as it was sold:");
+        let mut show = Show::new((!self.json).then_some(&mut *page), stdout().is_terminal());
+        show.picture()?;
+        show.scene("Half a minute of a phone of 2017. First as it was sold:")?;
+        stage.wait_for_v6()?;
         let off = stage.play(&mut show)?;
         let daemon = Daemon::start()?;
-        show.scene("The same with optout on the router:");
+        show.scene("The same with optout on the router:")?;
         let on = stage.play(&mut show)?;
-        let report = daemon.report()?;
+        let report = daemon.report(evidence::since())?;
         drop(daemon);
-        show.end(&off, &on, &report);
+        show.end(&off, &on, &report)?;
         if self.json {
-            let summary = Summary {
+            let evidence = evidence::All { scene: &on.evidence, report: &report };
+            page.json(&Summary {
                 payload_bytes_off: off.payload,
                 payload_bytes_on: on.payload,
                 blocked: report.blocked,
                 passed: report.passed,
                 failed_ordinary: on.failed_ordinary,
                 seconds: start.elapsed().as_secs_f64(),
-            };
-            writeln!(stdout(), "{}", serde_json::to_string(&summary)?)?;
+                evidence: self.evidence.then_some(evidence),
+            })?;
         }
+        ensure!(off.payload > 0 && off.failed_ordinary == 0, "the demo's own Internet failed");
+        ensure!(on.payload == 0, "{} bytes of payload got past optout", on.payload);
+        ensure!(on.failed_ordinary == 0, "{} ordinary requests failed", on.failed_ordinary);
+        on.evidence.compare(&report)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -102,30 +119,38 @@ impl Stage {
         let names: Vec<_> = SITES.iter().map(|site| site.host).collect();
         let (tls, server_tls) = tls::configs(&names)?;
         let book = Book::default();
-        let arrivals = book.clone();
-        world.internet.run(move || internet::serve(&server_tls, &arrivals))??;
+        let (arrivals, v6) = (book.clone(), world.v6);
+        world.internet.run(move || internet::serve(&server_tls, &arrivals, v6))??;
         Ok(Self { world, book, tls })
     }
 
-    fn play(&self, show: &mut Show) -> Result<Scene> {
+    /// Meanwhile the picture can be looked at.
+    fn wait_for_v6(&self) -> Result<()> {
+        if self.world.v6 { self.world.phone.run(phone::wait_for_v6) } else { Ok(()) }
+    }
+
+    fn play(&self, show: &mut Show<'_, '_>) -> Result<Scene> {
         let mut scene = Scene::default();
-        for &act in ACTS {
+        for &act in ACTS.iter().filter(|act| self.world.v6 || act.by != Way::V6) {
             let tls = self.tls.clone();
-            let end = self.world.phone.run(move || phone::perform(act, &tls))?;
-            scene.note(act, &end);
-            show.act(act, &end);
+            let deed = self.world.phone.run(move || phone::perform(act, &tls))?;
+            scene.note(&deed);
+            show.deed(&deed)?;
         }
-        for Arrival { body, .. } in self.book.take().iter().filter(|arrival| arrival.collects()) {
+        let seen = self.book.take();
+        for Arrival { body, .. } in seen.arrivals.iter().filter(|arrival| arrival.collects()) {
             scene.payload += body;
-            scene.posts_arrived += usize::from(*body > 0);
+            scene.posts_arrived += u64::from(*body > 0);
         }
+        scene.evidence.servers(&seen);
         Ok(scene)
     }
 }
 
 impl Scene {
-    fn note(&mut self, act: Act, end: &End) {
-        if !act.posts && !matches!(end, End::Done { .. }) {
+    fn note(&mut self, deed: &Deed) {
+        self.evidence.phone(deed);
+        if !deed.act.posts && !matches!(deed.end, End::Done { .. }) {
             self.failed_ordinary += 1;
         }
     }
@@ -150,9 +175,11 @@ mod tests {
             return;
         }
         let stage = Stage::build().unwrap();
-        let scene = stage.play(&mut Show::new(true)).unwrap();
-        let posts = ACTS.iter().filter(|act| act.posts).count();
-        assert_eq!(scene.posts_arrived, posts);
+        stage.wait_for_v6().unwrap();
+        let scene = stage.play(&mut Show::new(None, false)).unwrap();
+        let posts = ACTS.iter().filter(|act| act.posts && (stage.world.v6 || act.by != Way::V6));
+        let posts = posts.count();
+        assert_eq!(scene.posts_arrived, posts as u64);
         assert_eq!(scene.payload, posts * phone::PAYLOAD.len());
         assert_eq!(scene.failed_ordinary, 0);
     }

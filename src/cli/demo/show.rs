@@ -1,142 +1,196 @@
 //! What a person sees of the demo.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io;
 use std::thread;
 use std::time::Duration;
 
 use super::Scene;
-use super::phone::{Act, End, PAYLOAD};
+use super::phone::{Act, Deed, End, PAYLOAD, Way};
+use crate::cli::page::{Ink, Page, Side, Span, count, ink, number, plain};
+use crate::cli::report;
 use crate::request::Report;
 
-/// Where the demo is shown: a terminal, or nowhere.
-pub(super) struct Show {
-    visible: bool,
-    colour: bool,
+/// Where the demo is shown: on a page, or nowhere.
+pub(super) struct Show<'p, 'w> {
+    page: Option<&'p mut Page<'w>>,
+    /// Whether somebody watches: then it takes its time.
     live: bool,
-    payload_shown: bool,
+    told: Told,
 }
 
-#[derive(Clone, Copy)]
-enum Ink {
-    Red,
-    Green,
-    Dim,
-    Bold,
+/// What is told once.
+#[derive(Default)]
+struct Told {
+    payload: bool,
+    sinkhole: bool,
 }
 
-impl Show {
-    /// Shows on the standard output, or nothing at all.
-    pub(super) fn new(visible: bool) -> Self {
-        let terminal = stdout().is_terminal();
-        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-        Self { visible, colour, live: visible && terminal, payload_shown: false }
+impl<'p, 'w> Show<'p, 'w> {
+    /// Shows on this page, or nothing at all.
+    pub(super) fn new(page: Option<&'p mut Page<'w>>, live: bool) -> Self {
+        Self { live: live && page.is_some(), page, told: Told::default() }
     }
 
     /// The picture of the home.
-    pub(super) fn picture(&self) {
-        self.line("");
-        self.line(&format!("  {}", self.paint(Ink::Bold, "A home in private namespaces.")));
-        self.line("  Nothing of this machine is touched, nothing leaves it.");
-        self.line("");
+    pub(super) fn picture(&mut self) -> io::Result<()> {
+        let Some(page) = &mut self.page else { return Ok(()) };
+        page.heading("A home in private namespaces")?;
+        page.say("Nothing of this machine's network is touched, nothing leaves it.")?;
         for line in PICTURE.lines() {
-            self.line(&self.paint(Ink::Dim, line));
+            let line = if page.look.unicode { line.into() } else { ascii(line) };
+            page.line(&[ink(line, Ink::Faint)])?;
         }
+        page.flush()
     }
 
     /// The beginning of a scene.
-    pub(super) fn scene(&self, title: &str) {
-        self.line("");
-        self.line(&format!("  {}", self.paint(Ink::Bold, title)));
-        self.line("");
+    pub(super) fn scene(&mut self, title: &str) -> io::Result<()> {
+        self.pause(PAUSE_BEFORE_SCENE);
+        let Some(page) = &mut self.page else { return Ok(()) };
+        page.heading(title)?;
+        page.flush()
     }
 
-    /// An act and its end.
-    pub(super) fn act(&mut self, act: Act, end: &End) {
-        self.pause(if act.posts { 450 } else { 200 });
-        let url = format!("{}://{}{}", act.scheme, act.host, act.path);
-        let (word, ink, detail) = match end {
-            End::Done { sent: 0 } => ("loaded", Ink::Dim, String::new()),
-            End::Done { sent } => ("SENT", Ink::Red, format!("{sent} bytes left the phone")),
-            End::Refused { address, after } => {
-                let millis = after.as_secs_f64() * 1000.0;
-                ("blocked", Ink::Green, format!("refused at {address} in {millis:.1} ms"))
-            }
-            End::Failed(why) => ("FAILED", Ink::Red, why.clone()),
-        };
-        let word = self.paint(ink, &format!("{word:<8}"));
-        self.line(&format!("    {:<16} {url:<46} {word} {detail}", act.app));
-        if act.own_resolver {
-            let note = "(asked 203.0.113.88, a resolver of its own choice)";
-            self.line(&format!("    {:<16} {}", "", self.paint(Ink::Dim, note)));
+    /// An act and what came of it.
+    pub(super) fn deed(&mut self, deed: &Deed) -> io::Result<()> {
+        self.pause(if deed.act.posts { PAUSE_AFTER_POST } else { PAUSE_AFTER_PAGE });
+        let Some(page) = &mut self.page else { return Ok(()) };
+        page.line(&line(deed))?;
+        if let Some(note) = note(deed.act) {
+            aside(page, note)?;
         }
-        if matches!(end, End::Done { sent: 1.. }) && !self.payload_shown {
-            self.payload_shown = true;
-            self.payload();
+        if let End::Refused { address, .. } = deed.end
+            && !std::mem::replace(&mut self.told.sinkhole, true)
+        {
+            aside(page, &format!("the name led to {address}; optout refuses it"))?;
         }
+        page.flush()?;
+        if matches!(deed.end, End::Done { sent: 1.. })
+            && !std::mem::replace(&mut self.told.payload, true)
+        {
+            self.payload()?;
+        }
+        Ok(())
     }
 
-    fn payload(&self) {
-        let mut rest = PAYLOAD;
-        while !rest.is_empty() {
-            let (line, more) = rest.split_at(rest.len().min(84));
-            self.line(&self.paint(Ink::Red, &format!("      │ {line}")));
-            rest = more;
-            self.pause(60);
+    /// The first lines of what left the phone.
+    fn payload(&mut self) -> io::Result<()> {
+        for part in shown(PAYLOAD) {
+            self.pause(PAUSE_IN_PAYLOAD);
+            let Some(page) = &mut self.page else { return Ok(()) };
+            let bar = if page.look.unicode { "│" } else { "|" };
+            page.line(&[ink(format_args!("      {bar} {part}"), Ink::Yellow)])?;
+            page.flush()?;
         }
+        Ok(())
     }
 
-    /// The two scenes side by side, and what optout recorded.
-    pub(super) fn end(&self, off: &Scene, on: &Scene, report: &Report) {
-        self.scene("What the vendors' servers received");
+    /// The two scenes side by side, what optout recorded, and what to do next.
+    pub(super) fn end(&mut self, off: &Scene, on: &Scene, report: &Report) -> io::Result<()> {
+        self.pause(PAUSE_BEFORE_SCENE);
+        let Some(page) = &mut self.page else { return Ok(()) };
+        page.heading("What the vendors' servers received")?;
         let most = off.payload.max(on.payload).max(1);
-        for (title, scene) in [("without optout", off), ("with optout", on)] {
-            let bar = "█".repeat(scene.payload * 40 / most);
-            let bar = self.paint(Ink::Red, &format!("{bar:<40}"));
-            let (bytes, count) = (scene.payload, scene.posts_arrived);
-            self.line(&format!("    {title:<16} {bar} {bytes} bytes in {count} posts"));
-        }
-        self.scene("What optout recorded");
-        for host in &report.hosts {
-            let outcome = self.paint(Ink::Green, host.outcome.as_str());
-            let asked = format!("asked {}×, tried to connect {}×", host.queries, host.connections);
-            self.line(&format!("    {outcome} {:<30} {asked}", host.host));
-            if let Some(rule) = &host.rule {
-                let rule = format!("rule {}, {} line {}", rule.text, rule.list, rule.line);
-                self.line(&format!("            {}", self.paint(Ink::Dim, &rule)));
-            }
-        }
-        self.line("");
-        self.line(&format!(
-            "    Ordinary requests that failed: {} without optout, {} with it.",
+        let bar = if page.look.unicode { "█" } else { "#" };
+        let rows = [("without optout", off), ("with optout", on)].map(|(title, scene)| {
+            let bytes = u64::try_from(scene.payload).unwrap_or(u64::MAX);
+            vec![
+                plain(title),
+                ink(bar.repeat(scene.payload * LONGEST_BAR / most), Ink::Yellow),
+                plain(number(bytes)),
+                plain(format_args!("bytes in {}", count(scene.posts_arrived, "post"))),
+            ]
+        });
+        page.table(&[Side::Left, Side::Left, Side::Right, Side::Left], &rows)?;
+        page.say("")?;
+        page.say(format_args!(
+            "Ordinary requests that failed: {} without optout, {} with it.",
             off.failed_ordinary, on.failed_ordinary
-        ));
-        self.line("");
+        ))?;
+        page.flush()?;
+        self.pause(PAUSE_BEFORE_SCENE);
+        let Some(page) = &mut self.page else { return Ok(()) };
+        page.heading("What `optout report` says on that router")?;
+        page.say("")?;
+        report::show(report, page)?;
+        page.heading("And now")?;
+        let rows = NEXT.map(|(command, what)| vec![ink(command, Ink::Strong), plain(what)]);
+        page.table(&[Side::Left, Side::Left], &rows)?;
+        page.flush()
     }
 
-    fn pause(&self, millis: u64) {
+    fn pause(&self, time: Duration) {
         if self.live {
-            thread::sleep(Duration::from_millis(millis));
+            thread::sleep(time);
         }
     }
+}
 
-    fn line(&self, text: &str) {
-        if self.visible {
-            let mut out = stdout().lock();
-            // A closed pipe must not stop the demo half way with a panic.
-            let _ = writeln!(out, "{text}");
-            let _ = out.flush();
+/// Who, what came of it, to whom. The address comes last: it has no fixed length.
+fn line(Deed { act, end, .. }: &Deed) -> [Span; 4] {
+    let (word, color, detail) = match end {
+        End::Done { sent: 0 } => ("loaded", Ink::Plain, String::new()),
+        End::Done { sent } => ("SENT", Ink::Yellow, format!("{sent} bytes")),
+        End::Refused { after, .. } => {
+            ("blocked", Ink::Red, format!("in {:.1} ms", after.as_secs_f64() * 1000.0))
+        }
+        End::Failed(why) => ("FAILED", Ink::Red, why.clone()),
+    };
+    let url = format!("{}{}", act.host, act.path);
+    let scheme = format!("{:<7}", act.scheme);
+    let pad = if detail.is_empty() { String::new() } else { blanks(LONGEST_URL, &url) };
+    [
+        plain(format_args!("  {:<APP$}", act.app)),
+        ink(format_args!("{word:<9}"), color),
+        plain(format_args!("{scheme}{url}{pad}")),
+        ink(detail, Ink::Faint),
+    ]
+}
+
+fn blanks(width: usize, after: &str) -> String {
+    " ".repeat(width.saturating_sub(after.len()) + 2)
+}
+
+/// What is special about it.
+fn note(act: Act) -> Option<&'static str> {
+    match act.by {
+        Way::Usual => None,
+        Way::OwnResolver => Some("asked 203.0.113.88, a resolver of its own choice"),
+        Way::V6 => Some("all over IPv6"),
+    }
+}
+
+fn aside(page: &mut Page<'_>, text: &str) -> io::Result<()> {
+    page.line(&[ink(format_args!("  {:APP$}{text}", ""), Ink::Faint)])
+}
+
+/// The beginning of a payload in a few lines, broken after commas.
+fn shown(payload: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for part in payload.split_inclusive(',') {
+        let Some(line) = lines.last_mut() else { break };
+        if !line.is_empty() && line.len() + part.len() > PAYLOAD_WIDTH {
+            if lines.len() == PAYLOAD_LINES {
+                lines.push("...".into());
+                break;
+            }
+            lines.push(part.into());
+        } else {
+            line.push_str(part);
         }
     }
+    lines
+}
 
-    fn paint(&self, ink: Ink, text: &str) -> String {
-        let code = match ink {
-            Ink::Red => 31,
-            Ink::Green => 32,
-            Ink::Dim => 2,
-            Ink::Bold => 1,
-        };
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
-    }
+fn ascii(line: &str) -> String {
+    let plain = |c| match c {
+        '─' => '-',
+        '│' => '|',
+        '…' => '.',
+        c if c.is_ascii() => c,
+        _ => '+',
+    };
+    line.chars().map(plain).collect()
 }
 
 const PICTURE: &str = "
@@ -145,3 +199,61 @@ const PICTURE: &str = "
     │ 192.0.2.10 ├──────┤ optout runs here ├──────┤ news.example, …          │
     └────────────┘      └──────────────────┘      │ open.oneplus.net, …      │
                                                   └──────────────────────────┘";
+
+const NEXT: [(&str, &str); 3] = [
+    ("sudo optout run", "protect this machine"),
+    ("optout explain open.oneplus.net", "why it is blocked, and what it collects"),
+    ("optout doctor", "what may be in the way here"),
+];
+
+const APP: usize = 17; // columns of the longest app name, and a gap
+const LONGEST_URL: usize = 32; // columns, without scheme, of what is posted to
+const LONGEST_BAR: usize = 30; // columns
+const PAYLOAD_WIDTH: usize = 70; // columns
+const PAYLOAD_LINES: usize = 3;
+
+const PAUSE_BEFORE_SCENE: Duration = Duration::from_millis(900);
+const PAUSE_AFTER_POST: Duration = Duration::from_millis(600);
+const PAUSE_AFTER_PAGE: Duration = Duration::from_millis(300);
+const PAUSE_IN_PAYLOAD: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::demo::phone::ACTS;
+    use crate::cli::page::tests::printed;
+
+    #[test]
+    fn every_line_fits_into_eighty_columns() {
+        let ends = [
+            End::Done { sent: 0 },
+            End::Done { sent: PAYLOAD.len() },
+            End::Refused {
+                address: "fd6f:7074:6f75:7400::100".parse().unwrap(),
+                after: Duration::from_micros(99_900),
+            },
+        ];
+        let text = printed(|page| {
+            let mut show = Show::new(Some(page), false);
+            show.picture()?;
+            for &act in ACTS {
+                let sent = |end: &&End| matches!(end, End::Done { sent: 0 }) != act.posts;
+                for end in ends.iter().filter(sent) {
+                    let end = end.clone();
+                    show.deed(&Deed { act, end, questions: 1, connections: 1 })?;
+                }
+            }
+            show.end(&Scene::default(), &Scene::default(), &Report::default())
+        });
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+        assert!(text.contains("490154203237518"), "the payload is shown: {text}");
+    }
+
+    #[test]
+    fn a_terminal_of_ascii_gets_ascii() {
+        assert!(PICTURE.lines().all(|line| ascii(line).is_ascii()));
+        assert_eq!(ascii("┌─┐│a"), "+-+|a");
+    }
+}

@@ -6,27 +6,39 @@
 
 use std::fs;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 use nix::sched::{CloneFlags, unshare};
+use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::link::LinkMessage;
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 /// The phone, behind the router.
 pub(super) const PHONE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
-/// The router, as the phone sees it.
-pub(super) const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// The resolver of the Internet provider.
 pub(super) const PROVIDER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 53);
+/// The same resolver in IPv6.
+pub(super) const PROVIDER_V6: Ipv6Addr = v6(0x53, 0x53);
 /// A resolver that some apps ask whatever the network says.
 pub(super) const FOREIGN: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 88);
 
+const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const ROUTER_OUTSIDE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);
+const PHONE_V6: Ipv6Addr = v6(1, 0x10);
+const ROUTER_V6: Ipv6Addr = v6(1, 1);
+const ROUTER_OUTSIDE_V6: Ipv6Addr = v6(2, 1);
+const GATEWAY_V6: Ipv6Addr = v6(2, 0xfe);
+
+/// 2001:db8:`net`::`host` (RFC 3849).
+pub(super) const fn v6(net: u16, host: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0x2001, 0xdb8, net, 0, 0, 0, 0, host)
+}
 
 /// A thread with a network of its own, which does what it is told.
 pub(super) struct Host {
@@ -76,6 +88,8 @@ pub(super) struct World {
     pub(super) phone: Host,
     /// Everything outside.
     pub(super) internet: Host,
+    /// Whether there is IPv6: not every kernel has it.
+    pub(super) v6: bool,
 }
 
 impl World {
@@ -83,51 +97,75 @@ impl World {
     /// process with several cannot enter a user namespace.
     ///
     /// `outside` are the addresses of the Internet's servers.
-    pub(super) fn build(outside: &[Ipv4Addr]) -> Result<Self> {
+    pub(super) fn build(outside: &[IpAddr]) -> Result<Self> {
         leave_the_host()?;
         let (phone, internet) = (Host::start("phone")?, Host::start("internet")?);
         let ends = (phone.network.as_raw_fd(), internet.network.as_raw_fd());
         netlink(async move |net| {
             up(&net, "lo").await?;
             cable(&net, "lan", ends.0).await?;
-            cable(&net, "wan", ends.1).await?;
-            address(&net, "lan", ROUTER, 24).await?;
-            address(&net, "wan", ROUTER_OUTSIDE, 24).await?;
-            default_route(&net, GATEWAY).await
+            cable(&net, "wan", ends.1).await
         })?;
-        fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("cannot forward packets")?;
-        phone.run(|| {
-            netlink(async |net| {
-                up(&net, "lo").await?;
-                address(&net, "eth0", PHONE, 24).await?;
-                default_route(&net, ROUTER).await
-            })
-        })??;
-        let outside = outside.to_vec();
-        internet.run(|| {
+        let v6 = has_v6();
+        netlink(async move |net| {
+            let lan = [(ROUTER.into(), 24), (ROUTER_V6.into(), 64)];
+            let wan = [(ROUTER_OUTSIDE.into(), 24), (ROUTER_OUTSIDE_V6.into(), 64)];
+            addresses(&net, "lan", &lan, v6).await?;
+            addresses(&net, "wan", &wan, v6).await?;
+            default_routes(&net, GATEWAY, GATEWAY_V6, v6).await
+        })?;
+        forward("ipv4/ip_forward")?;
+        if v6 {
+            forward("ipv6/conf/all/forwarding")?;
+        }
+        phone.run(move || {
             netlink(async move |net| {
                 up(&net, "lo").await?;
-                address(&net, "eth0", GATEWAY, 24).await?;
-                for host in outside {
-                    address(&net, "eth0", host, 32).await?;
-                }
-                default_route(&net, ROUTER_OUTSIDE).await
+                addresses(&net, "eth0", &[(PHONE.into(), 24), (PHONE_V6.into(), 64)], v6).await?;
+                default_routes(&net, ROUTER, ROUTER_V6, v6).await
             })
         })??;
-        Ok(Self { phone, internet })
+        let alone = |host: &IpAddr| (*host, if host.is_ipv4() { 32 } else { 128 });
+        let mut all = vec![(GATEWAY.into(), 24), (GATEWAY_V6.into(), 64)];
+        all.extend(outside.iter().map(alone));
+        internet.run(move || {
+            netlink(async move |net| {
+                up(&net, "lo").await?;
+                addresses(&net, "eth0", &all, v6).await?;
+                default_routes(&net, ROUTER_OUTSIDE, ROUTER_OUTSIDE_V6, v6).await
+            })
+        })??;
+        Ok(Self { phone, internet, v6 })
     }
+}
+
+/// Whether this network speaks IPv6. A kernel may have none, or have it off.
+fn has_v6() -> bool {
+    UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+fn forward(switch: &str) -> Result<()> {
+    fs::write(Path::new("/proc/sys/net").join(switch), "1").context(
+        "the demo's router cannot forward packets; in a container, make /proc/sys writable \
+         (`--privileged`), or run the demo outside of it",
+    )
 }
 
 /// New namespaces for the whole process; without root, a user namespace in
 /// which we are root.
 fn leave_the_host() -> Result<()> {
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    if uid.is_root() {
-        return unshare(CloneFlags::CLONE_NEWNET).context("cannot make a network namespace");
+    if uid.is_root() && unshare(CloneFlags::CLONE_NEWNET).is_ok() {
+        return Ok(());
     }
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context(
-        "cannot make namespaces without root; run `sudo optout demo`, or allow unprivileged user namespaces",
-    )?;
+    // In a container root may lack CAP_SYS_ADMIN, and yet be allowed this.
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET).context(if uid.is_root() {
+        "cannot make network namespaces although root; in a container, give it CAP_SYS_ADMIN and \
+         CAP_NET_ADMIN (`--privileged`), or run the demo outside of it"
+    } else {
+        "cannot make network namespaces without root; run `sudo optout demo`, or allow \
+         unprivileged user namespaces"
+    })?;
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
     fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
@@ -156,9 +194,17 @@ async fn cable(net: &Handle, port: &str, other_end: i32) -> Result<()> {
     Ok(())
 }
 
-async fn address(net: &Handle, port: &str, address: Ipv4Addr, prefix: u8) -> Result<()> {
+/// Gives a port these addresses, those of IPv6 only with `v6`, and switches it on.
+async fn addresses(net: &Handle, port: &str, all: &[(IpAddr, u8)], v6: bool) -> Result<()> {
     let port_index = index(net, port).await?;
-    net.address().add(port_index, IpAddr::V4(address), prefix).execute().await?;
+    for (address, prefix) in all.iter().filter(|(address, _)| v6 || address.is_ipv4()) {
+        let mut request = net.address().add(port_index, *address, *prefix);
+        if address.is_ipv6() {
+            // Nobody else is on the cable, and waiting for him would take two seconds.
+            request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
+        }
+        request.execute().await?;
+    }
     up(net, port).await
 }
 
@@ -168,9 +214,13 @@ async fn up(net: &Handle, port: &str) -> Result<()> {
     Ok(())
 }
 
-async fn default_route(net: &Handle, gateway: Ipv4Addr) -> Result<()> {
-    let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(gateway).build();
+async fn default_routes(net: &Handle, v4: Ipv4Addr, v6: Ipv6Addr, has_v6: bool) -> Result<()> {
+    let route = RouteMessageBuilder::<Ipv4Addr>::new().gateway(v4).build();
     net.route().add(route).execute().await?;
+    if has_v6 {
+        let route = RouteMessageBuilder::<Ipv6Addr>::new().gateway(v6).build();
+        net.route().add(route).execute().await?;
+    }
     Ok(())
 }
 
