@@ -63,7 +63,8 @@ fn killed_at_any_moment_it_leaves_nothing() {
         let mut demo = demo.spawn().expect("optout starts");
         let shown = BufReader::new(demo.stdout.take().expect("a pipe"));
         assert_eq!(shown.lines().take(lines).count(), lines, "it ended by itself");
-        assert!(lives(&mark), "the mark is not seen");
+        // A process that has only just begun shows no environment yet.
+        assert!(lines == 0 || lives(&mark), "the mark is not seen");
         demo.kill().expect("it runs");
         demo.wait().expect("it ends");
         let start = Instant::now();
