@@ -127,7 +127,7 @@ impl Engine {
     /// An engine that decides by `policy`. It asks nobody before
     /// [`Input::Upstreams`].
     #[must_use]
-    pub fn new(settings: Settings, policy: Arc<Policy>) -> Self {
+    pub fn new(settings: &Settings, policy: Arc<Policy>) -> Self {
         Self {
             policy,
             streams: Streams::new(settings.mtu, settings.stream_seed),

@@ -32,7 +32,7 @@ impl Home {
         };
         let settings = Settings { dns, mtu: 1500, stream_seed: 7 };
         let policy = Arc::new(Policy::blocking(&["tracker.example.com"]));
-        let mut home = Self { engine: Engine::new(settings, policy), now: Instant::ZERO };
+        let mut home = Self { engine: Engine::new(&settings, policy), now: Instant::ZERO };
         home.input(Input::Upstreams(vec![([203, 0, 113, 1], 53).into()]));
         home
     }

@@ -146,7 +146,7 @@ impl Daemon {
         let owners = Owners::start().map_err(DaemonError::system("start the owner search"))?;
         let (questions, local) = mpsc::channel(LOCAL_QUEUE);
         let network = Network::set_up(&config, questions)?;
-        let engine = Engine::new(engine_settings(&config, &network)?, Arc::clone(&policy));
+        let engine = Engine::new(&engine_settings(&config, &network)?, Arc::clone(&policy));
         let door = Door::open(&config.control_socket, GROUP)?;
         let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
         tokio::spawn(server::serve(door, requests));

@@ -64,7 +64,7 @@ impl Shell {
         ];
         let settings = Settings { dns, mtu: 1500, stream_seed: 1 };
         let mut shell = Self {
-            engine: Engine::new(settings, policies[0].clone()),
+            engine: Engine::new(&settings, policies[0].clone()),
             policies,
             now: Instant::from_micros(1_000_000),
             wait: None,
