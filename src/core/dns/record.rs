@@ -77,7 +77,9 @@ impl<'a> Place<'a> {
         for _ in 0..layout.names {
             r.skip_name()?;
         }
-        (!layout.is_read || !self.data.is_empty()).then_some(())
+        // No type that is in use has none, and hickory-proto can neither hold nor
+        // read a record without.
+        (!self.data.is_empty()).then_some(())
     }
 
     /// The data with its names written out: pointers mean nothing in another

@@ -101,6 +101,17 @@ fn names_on_a_ladder_of_pointers_are_malformed() {
     assert_eq!(outs.asked[0].upstream, upstream(2), "malformed: the next is asked");
 }
 
+/// Found by the property below: hickory-proto asserts that there is data.
+#[test]
+fn a_record_without_data_is_malformed_whatever_its_type() {
+    for kind in [1_u8, 10, 35, 42, 99] {
+        let mut message = vec![0, 0, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0];
+        message.extend(b"\x07example\x03com\x00\x00");
+        message.extend([kind, 0, 1, 0xc0, 12, 0, kind, 0, 1, 0, 0, 0, 60, 0, 0]);
+        response("example.com.", u16::from(kind).into(), &message);
+    }
+}
+
 proptest! {
     #[test]
     fn random_queries_are_survived(message in proptest::collection::vec(any::<u8>(), 0..300)) {
