@@ -23,7 +23,7 @@ fn query(message: &[u8]) {
 /// Sends a message as the upstream of `example.com`; at the end of time the
 /// client has exactly one answer.
 fn response(name: &str, kind: RecordType, message: &[u8]) {
-    let mut home = Home::new(&["tracker.example.com"]);
+    let mut home = Home { copies: true, ..Home::new(&["tracker.example.com"]) };
     let asked = home.ask(device(1), name, kind).remove(0);
     let mut message = message.to_vec();
     if message.len() > 1 {
