@@ -194,12 +194,11 @@ impl Daemon {
             log::info!("IPv6 is switched off on this system; IPv4 is covered");
         }
         log::info!(
-            "optout {} runs: {} rules, {} upstreams, device {}, fail policy {:?}",
+            "optout {} runs: {} rules, device {}, fail policy {}",
             env!("CARGO_PKG_VERSION"),
             self.policy.lists().map(|(list, _)| u64::from(list.rules())).sum::<u64>(),
-            self.network.upstreams().len(),
             self.network.tun.name(),
-            self.config.fail_policy,
+            format!("{:?}", self.config.fail_policy).to_lowercase(),
         );
         Ok(())
     }

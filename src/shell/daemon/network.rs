@@ -30,6 +30,8 @@ pub(super) struct Network {
     pub(super) resolver_v6: Ipv6Addr,
     /// From the configuration; they go before the system's.
     configured: Vec<SocketAddr>,
+    /// What the engine was last told to ask.
+    told: Vec<SocketAddr>,
     plan: Plan,
     /// Packets that the kernel did not take.
     pub(super) unsent: u64,
@@ -82,6 +84,7 @@ impl Network {
             found,
             resolver_v6,
             configured,
+            told: Vec::new(),
             plan,
             unsent,
             listener_problem,
@@ -155,7 +158,10 @@ impl Daemon {
     pub(super) fn tell_upstreams(&mut self) {
         let upstreams: Vec<_> =
             self.network.upstreams().iter().map(|known| known.address).collect();
-        log::info!("{} upstreams", upstreams.len());
+        if upstreams != self.network.told {
+            log::info!("resolvers that questions are passed on to: {}", upstreams.len());
+            self.network.told.clone_from(&upstreams);
+        }
         self.engine.handle(clock::now(), Input::Upstreams(upstreams));
     }
 
