@@ -5,7 +5,7 @@
 //! is one file descriptor to the runtime. How long to wait is the engine's
 //! business; it forgets a question that takes too long.
 //!
-//! To add an encrypted transport, give [`exchange`] another kind of exchange.
+//! To add an encrypted transport, give `exchange` another kind of exchange.
 
 mod exchange;
 #[cfg(test)]
