@@ -45,7 +45,7 @@ pub struct Plan {
     pub dns_table: u32,
     /// Table for addresses.
     pub address_table: u32,
-    /// First of three priorities of our rules.
+    /// First of five priorities of our rules.
     pub priority: u32,
     /// Where blocked names point to.
     pub sinkhole_v4: Prefix,
