@@ -1,9 +1,10 @@
 //! A listener for clients that cannot be routed to the TUN.
 //!
-//! A packet with a link-local source may not be forwarded (RFC 4291 §2.5.6),
-//! and a host that does not forward forwards nothing. The packet filter
-//! redirects what such clients ask this host to this listener, and drops what
-//! comes here without having been redirected.
+//! A packet with a link-local source may not be forwarded (RFC 4291 §2.5.6), a
+//! host that does not forward forwards nothing, and where connections are not
+//! tracked, no question to this host's own address can be given another. The
+//! packet filter leads what such clients ask this host to this listener, and
+//! drops what comes here by itself.
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -50,7 +51,7 @@ pub struct Reply(Way);
 
 #[derive(Debug)]
 enum Way {
-    /// From the address that was asked, which the packet filter knows as its own.
+    /// From the address that was asked; the packet filter puts the port right.
     Datagram {
         socket: Arc<UdpSocket>,
         to: SockaddrIn6,

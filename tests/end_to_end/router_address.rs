@@ -35,6 +35,8 @@ fn a_router_that_resolves_for_its_clients_is_covered() {
         let local = lab.router().ok("dig +short +time=3 +tries=1 @127.0.0.1 www.ordinary.example");
         assert_eq!(local, ORDINARY[0].to_string(), "by way of dnsmasq");
         assert_nothing_reached_the_vendor(&lab);
+        let tracked = "cat /proc/sys/net/netfilter/nf_conntrack_count 2>/dev/null || echo 0";
+        assert_eq!(lab.router().ok(tracked), "0", "nobody asked for connection tracking");
 
         for client in ["192.0.2.10", "2001:db8:1::10", "fe80:"] {
             let event = daemon.event(&format!("of {client}"), |event| {

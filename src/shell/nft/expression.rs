@@ -47,6 +47,11 @@ impl Rule {
         self.payload(TRANSPORT_HEADER, 0, 2).compare(EQUAL, &port.to_be_bytes())
     }
 
+    /// Its sender left the checksum out, as it may in UDP over IPv4 (RFC 768).
+    pub(super) fn without_checksum(self) -> Self {
+        self.payload(TRANSPORT_HEADER, UDP_CHECKSUM, 2).compare(EQUAL, &[0; 2])
+    }
+
     /// Its mark has this value under this mask.
     pub(super) fn mark(self, value: u32, mask: u32) -> Self {
         self.meta(META_MARK).mask(&mask.to_ne_bytes()).compare(EQUAL, &value.to_ne_bytes())
@@ -55,6 +60,11 @@ impl Rule {
     /// It came by this link.
     pub(super) fn came_by(self, link: u32) -> Self {
         self.meta(META_IIF).compare(EQUAL, &link.to_ne_bytes())
+    }
+
+    /// It came by another link than this.
+    pub(super) fn came_not_by(self, link: u32) -> Self {
+        self.meta(META_IIF).compare(NOT_EQUAL, &link.to_ne_bytes())
     }
 
     /// It leaves by another link than this.
@@ -136,6 +146,18 @@ impl Rule {
         self.immediate(&port.to_be_bytes()).expression("redir", &redirect)
     }
 
+    /// Writes another destination port into it. Unlike [`Rule::redirect_to`]
+    /// the kernel remembers nothing of it. Only after [`Rule::protocol`], which
+    /// says where the checksum is that is to be kept; `None` if there is none.
+    pub(super) fn write_port_to(self, port: u16, checksum: Option<Protocol>) -> Self {
+        self.write_port(2, port, checksum)
+    }
+
+    /// The same with the source port.
+    pub(super) fn write_port_from(self, port: u16, checksum: Option<Protocol>) -> Self {
+        self.write_port(0, port, checksum)
+    }
+
     /// Goes on in another chain, and comes back.
     pub(super) fn jump(self, chain: &str) -> Self {
         let verdict = Attributes::default().number(1, VERDICT_JUMP).text(2, chain);
@@ -160,6 +182,20 @@ impl Rule {
             .number(3, offset)
             .number(4, u32::try_from(length).expect("at most an address"));
         self.expression("payload", &payload)
+    }
+
+    fn write_port(self, offset: u32, port: u16, checksum: Option<Protocol>) -> Self {
+        let write = Attributes::default()
+            .number(2, TRANSPORT_HEADER)
+            .number(3, offset)
+            .number(4, 2)
+            .number(5, REGISTER);
+        let write = match checksum {
+            Some(Protocol::Udp) => write.number(6, CHECKSUM_INET).number(7, UDP_CHECKSUM),
+            Some(Protocol::Tcp) => write.number(6, CHECKSUM_INET).number(7, TCP_CHECKSUM),
+            None => write,
+        };
+        self.immediate(&port.to_be_bytes()).expression("payload", &write)
     }
 
     fn mask(self, mask: &[u8]) -> Self {
@@ -210,6 +246,9 @@ const META_NFPROTO: u32 = 15;
 const META_L4PROTO: u32 = 16;
 const NETWORK_HEADER: u32 = 1;
 const TRANSPORT_HEADER: u32 = 2;
+const CHECKSUM_INET: u32 = 1; // NFT_PAYLOAD_CSUM_INET
+const UDP_CHECKSUM: u32 = 6; // RFC 768
+const TCP_CHECKSUM: u32 = 16; // RFC 9293 §3.1
 const FIB_RESULT_ADDRTYPE: u32 = 3;
 const FIB_F_DADDR: u32 = 2;
 const RTN_LOCAL: u32 = 2; // rtnetlink.h

@@ -1,9 +1,12 @@
 //! The packet-filter table: what routing rules alone cannot do.
 //!
 //! 1. Questions that clients send to this host's own address never reach a
-//!    routing rule. They are translated to an address inside the TUN, or, where
+//!    routing rule. Where connections are tracked, as on any router that
+//!    masquerades, they are translated to an address inside the TUN, or, where
 //!    they cannot be forwarded there (link-local sources, hosts that do not
-//!    forward), redirected to a listener of ours.
+//!    forward), redirected to a listener of ours. Where they are not, asking for
+//!    a translation would have the kernel track everything that it forwards.
+//!    There all go to the listener, as [`rewriting`] tells.
 //! 2. Questions of this host's own programs get a second mark, which makes the
 //!    kernel route them anew, now to the TUN. A routing rule by port would do
 //!    the same with less, but it would also be met by the question that a strict
@@ -11,7 +14,7 @@
 //!    send to that address by the link that this came from?"), and every one of
 //!    them would be dropped. And a socket that is bound to a link by
 //!    `IP_UNICAST_IF`, as those of systemd-resolved are, meets no rule at all.
-//! 3. What clients ask is tracked in a connection zone of its own. The packet
+//! 3. What clients ask is tracked, if at all, in a connection zone of its own. The packet
 //!    filter remembers translations by connection: without the zone, a client
 //!    that keeps its source port would, for minutes, be translated to where we
 //!    were when we are gone, or not masqueraded, and not be captured when we
@@ -22,6 +25,8 @@
 
 mod expression;
 mod message;
+mod rewriting;
+mod tracking;
 
 use std::io;
 
@@ -37,35 +42,91 @@ use crate::shell::route::{Fail, Plan, Surroundings};
 pub struct Table {
     /// Held open: the kernel removes the table when it is closed.
     _owner: Netlink,
+    way: Way,
+    problem: Option<String>,
+}
+
+/// How questions to this host's own address come to us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    /// By translation, with a connection zone for all that clients ask.
+    Translation,
+    /// Ports are written over; to the listener on this port.
+    Rewriting { listener: u16 },
+    /// Not at all.
+    None,
 }
 
 impl Table {
     /// Makes the table with all its chains and rules, at once or not at all.
+    /// Where connections are tracked is looked up anew; no table of ours may be
+    /// left by then, because it could be the only one that wants that.
     ///
     /// # Errors
     ///
     /// Whatever the kernel says; `EOPNOTSUPP`, `ENOENT` or `EPROTONOSUPPORT` if
     /// it lacks nftables or one of the expressions.
     pub fn make(plan: &Plan, around: &Surroundings, device: u32) -> io::Result<Self> {
-        let mut netlink = Netlink::netfilter()?;
-        let mut batch = Batch::new(NAME);
-        let table = Attributes::default().number(2, TABLE_OWNER);
-        batch.push(NEW_TABLE, CREATE | EXCLUSIVE, table);
-        steer(&mut batch, plan, device);
-        if plan.forwarded {
-            zones(&mut batch, plan, around, device);
-            translations(&mut batch, plan, around);
-            if plan.fail == Fail::Closed {
-                vouch(&mut batch, plan, around);
-            }
+        let way = match plan.listener {
+            _ if !plan.forwarded => Way::None,
+            Some(listener) if !tracking::is_active() => Way::Rewriting { listener },
+            _ => Way::Translation,
+        };
+        let mut made = build(way, plan, around, device);
+        let mut problem = None;
+        if let (Way::Rewriting { .. }, Err(error)) = (way, &made) {
+            problem = Some(format!(
+                "forwarding is slower than without optout: the packet filter cannot write ports \
+                 ({error}), so connections are tracked; Linux 4.10 or newer with nftables is needed, \
+                 or set capture_forwarded = false"
+            ));
+            made = build(Way::Translation, plan, around, device);
         }
-        let (bytes, acks) = batch.finish();
-        netlink.batch(&bytes, acks)?;
+        let way = if problem.is_some() { Way::Translation } else { way };
+        let table = Self { _owner: made?, way, problem };
         if plan.fail == Fail::Closed {
             guard(plan, around)?;
         }
-        Ok(Self { _owner: netlink })
+        Ok(table)
     }
+
+    /// Whether someone began to track connections since the table was made, so
+    /// that another must take its place.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        matches!(self.way, Way::Rewriting { .. }) && tracking::is_active()
+    }
+
+    /// What is worse than it could be, with the remedy.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+}
+
+/// Makes the table in one batch; the socket that owns it.
+fn build(way: Way, plan: &Plan, around: &Surroundings, device: u32) -> io::Result<Netlink> {
+    let mut netlink = Netlink::netfilter()?;
+    let mut batch = Batch::new(NAME);
+    let table = Attributes::default().number(2, TABLE_OWNER);
+    batch.push(NEW_TABLE, CREATE | EXCLUSIVE, table);
+    steer(&mut batch, plan, device);
+    match way {
+        Way::Translation => {
+            zones(&mut batch, plan, around, device);
+            translations(&mut batch, plan, around);
+        }
+        Way::Rewriting { listener } => {
+            rewriting::rewriting(&mut batch, plan, around, listener);
+        }
+        Way::None => {}
+    }
+    if plan.forwarded && plan.fail == Fail::Closed {
+        vouch(&mut batch, plan, around);
+    }
+    let (bytes, acks) = batch.finish();
+    netlink.batch(&bytes, acks)?;
+    Ok(netlink)
 }
 
 /// Marks what clients ask, as a sign for [`guard`] that we live.

@@ -9,11 +9,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::shell::link_local::{Listener, Question};
 use crate::shell::netns_test::{Beside, isolated, sh, taken};
+use crate::shell::route::monitor::Monitor;
 use crate::shell::route::{Plan, Routes};
 use crate::shell::tun::Tun;
 
-/// A client behind a router (us) behind which is the Internet, with a firewall
-/// that lets in and through only what the LAN began, and masquerades.
+/// A client behind a router (us) behind which is the Internet.
 struct Home {
     client: Beside,
     _internet: Beside,
@@ -30,7 +30,29 @@ impl Drop for Home {
 }
 
 impl Home {
+    /// With a firewall that lets in and through only what the LAN began, and masquerades.
     fn new() -> Self {
+        let home = Self::plain();
+        sh("nft -f - <<'END'
+             table inet fw {
+                chain from_lan { type filter hook input priority 0; policy drop;
+                    ct state established,related accept
+                    ct state invalid drop
+                    iifname { lan, lo } accept
+                    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+                }
+                chain through { type filter hook forward priority 0; policy drop;
+                    ct state established,related accept
+                    ct state invalid drop
+                    iifname lan accept
+                }
+                chain hide { type nat hook postrouting priority 100; oifname wan masquerade; }
+             }\nEND");
+        home
+    }
+
+    /// Without any packet filter: nothing tracks connections.
+    fn plain() -> Self {
         let (client, internet) = (Beside::new(), Beside::new());
         sh(&format!(
             "sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1
@@ -39,30 +61,19 @@ impl Home {
              ip link add lan type veth peer name eth netns {}
              ip link set wan addrgenmode none up; ip link set lan addrgenmode none up
              ip addr add 192.0.2.2/24 dev wan; ip addr add 2001:db8::2/64 dev wan nodad
+             ip addr add fe80::1/64 dev wan nodad
              ip addr add 192.168.7.1/24 dev lan; ip addr add 2001:db8:77::1/64 dev lan nodad
              ip addr add fe80::1/64 dev lan nodad
-             ip route add default via 192.0.2.1; ip -6 route add default via 2001:db8::1
-             nft -f - <<'END'
-             table inet fw {{
-                chain from_lan {{ type filter hook input priority 0; policy drop;
-                    ct state established,related accept
-                    ct state invalid drop
-                    iifname {{ lan, lo }} accept
-                    icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
-                }}
-                chain through {{ type filter hook forward priority 0; policy drop;
-                    ct state established,related accept
-                    ct state invalid drop
-                    iifname lan accept
-                }}
-                chain hide {{ type nat hook postrouting priority 100; oifname wan masquerade; }}
-             }}\nEND",
+             ip route add default via 192.0.2.1; ip -6 route add default via 2001:db8::1",
             internet.pid(),
             client.pid()
         ));
         internet.sh("ip link set host addrgenmode none up; ip addr add 192.0.2.1/24 dev host
              ip addr add 198.51.100.53/32 dev lo
-             ip addr add 2001:db8::1/64 dev host nodad; ip addr add 2001:db8:53::53/128 dev lo nodad");
+             ip route add 192.168.7.0/24 via 192.0.2.2
+             ip addr add fe80::2/64 dev host nodad
+             ip addr add 2001:db8::1/64 dev host nodad; ip -6 route add 2001:db8:77::/64 via 2001:db8::2
+             ip addr add 2001:db8:53::53/128 dev lo nodad");
         client.sh("ip link set eth addrgenmode none up; ip addr add 192.168.7.2/24 dev eth
              ip addr add 2001:db8:77::2/64 dev eth nodad; ip addr add fe80::2/64 dev eth nodad
              ip route add default via 192.168.7.1; ip -6 route add default via 2001:db8:77::1");
@@ -74,7 +85,12 @@ impl Home {
     /// What is answered to each of `asked`, in a word each; always from the
     /// same source port, as a stub resolver that keeps its socket does.
     fn answers(&self, asked: &str, tcp: bool) -> String {
-        let script = ASK.replace("TCP", if tcp { "True" } else { "False" });
+        self.ask(ASK, asked, tcp)
+    }
+
+    fn ask(&self, script: &str, asked: &str, tcp: bool) -> String {
+        let script =
+            script.replace("TCP", if tcp { "True" } else { "False" }).replace("BARE", "False");
         let pid = self.client.pid().to_string();
         let run = Command::new("nsenter")
             .args(["-t", &pid, "-n", "--", "python3", "-c", &script])
@@ -129,12 +145,21 @@ for n, address in enumerate(sys.argv[1:]):
     k = socket.socket(family, kind); k.settimeout(0.5); k.setsockopt(1, 2, 1)
     try:
         if not TCP: k.bind(('', 4444))
+        BARE and k.setsockopt(1, 11, 1)
         k.connect(to); k.send(b'\0\3tun' if TCP else b'tun')
         out.append(k.recv(2000).decode().lstrip('\0\3'))
     except OSError as error: out.append(type(error).__name__)
     k.close()
 print(' '.join(out))
 ";
+
+/// Switches off a link's checksum offload (`ETHTOOL_STXCSUM`, linux/ethtool.h).
+const OFFLOAD_OFF: &str = r#"
+import ctypes, fcntl, socket, struct, sys
+value = ctypes.create_string_buffer(struct.pack("II", 0x17, 0))
+request = struct.pack("16sQ8x", sys.argv[1].encode(), ctypes.addressof(value))
+fcntl.ioctl(socket.socket(), 0x8946, request)
+"#;
 
 const OWN: &str = "192.168.7.1 2001:db8:77::1";
 const LINK_LOCAL: &str = "fe80::1%eth";
@@ -233,61 +258,129 @@ macro_rules! name {
 #[test]
 fn clients_that_keep_their_port_come_and_go_with_us() {
     isolated(name!("clients_that_keep_their_port_come_and_go_with_us"), || {
-        let home = Home::new();
-        let ask = |asked: &str| home.answers(asked, false);
-        let all = format!("{OWN} {LINK_LOCAL} {FOREIGN}");
-        let (off, on) = ("own own own net net", "tun tun tun tun tun");
-        assert_eq!(ask(&all), off, "before");
-        block_on(async {
-            let tun = Arc::new(Tun::open("optout0").unwrap());
-            let listening = Listening::start();
-            let mut routes = Routes::set_up(listening.plan(), &tun).unwrap();
-            let (end, echoing) = echo(&tun);
-            for round in 0..3 {
-                routes.capture_on().unwrap();
-                assert_eq!(routes.problems(), Vec::<String>::new());
-                assert_eq!(ask(&all), on, "on {round}");
-                routes.capture_off();
-                assert_eq!(ask(&all), off, "off {round}");
-            }
-            routes.capture_on().unwrap();
-            assert_eq!(home.answers(LINK_LOCAL, true), "tun", "by TCP");
-            assert_eq!(ask(&all), on);
-            // As a kill does: files are closed, nothing else happens.
-            end.store(true, Ordering::Relaxed);
-            let seen = echoing.join().unwrap();
-            let client = ["c0a80702", "20010db8007700000000000000000002"];
-            assert!(seen.iter().all(|who| client.contains(&who.as_str())), "{seen:?}");
-            listening.stop();
-            routes.die();
-            drop(tun);
-        });
-        assert_eq!(sh("ip link show optout0 2>/dev/null || true"), "");
-        assert_eq!(ask(&all), off, "after a kill");
+        come_and_go(&Home::new());
+        assert!(tracked() > 0);
     });
+}
+
+#[test]
+fn clients_of_a_plain_router_come_and_go_and_nothing_is_tracked() {
+    isolated(name!("clients_of_a_plain_router_come_and_go_and_nothing_is_tracked"), || {
+        come_and_go(&Home::plain());
+        assert_eq!(tracked(), 0);
+    });
+}
+
+fn come_and_go(home: &Home) {
+    let ask = |asked: &str| home.answers(asked, false);
+    let all = format!("{OWN} {LINK_LOCAL} {FOREIGN}");
+    let (off, on) = ("own own own net net", "tun tun tun tun tun");
+    assert_eq!(ask(&all), off, "before");
+    block_on(async {
+        let tun = Arc::new(Tun::open("optout0").unwrap());
+        let listening = Listening::start();
+        let mut routes = Routes::set_up(listening.plan(), &tun).unwrap();
+        let (end, echoing) = echo(&tun);
+        for round in 0..3 {
+            routes.capture_on().unwrap();
+            assert_eq!(routes.problems(), Vec::<String>::new());
+            assert_eq!(ask(&all), on, "on {round}");
+            routes.capture_off();
+            assert_eq!(ask(&all), off, "off {round}");
+        }
+        routes.capture_on().unwrap();
+        assert_eq!(home.answers(LINK_LOCAL, true), "tun", "by TCP");
+        assert_eq!(ask(&all), on);
+        // As a kill does: files are closed, nothing else happens.
+        end.store(true, Ordering::Relaxed);
+        let seen = echoing.join().unwrap();
+        let client = ["c0a80702", "20010db8007700000000000000000002"];
+        assert!(seen.iter().all(|who| client.contains(&who.as_str())), "{seen:?}");
+        listening.stop();
+        routes.die();
+        drop(tun);
+    });
+    assert_eq!(sh("ip link show optout0 2>/dev/null || true"), "");
+    assert_eq!(ask(&all), off, "after a kill");
 }
 
 #[test]
 fn a_host_that_does_not_forward_answers_its_clients_too() {
     isolated(name!("a_host_that_does_not_forward_answers_its_clients_too"), || {
-        let home = Home::new();
-        sh("sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0");
-        let all = format!("{OWN} {LINK_LOCAL}");
+        answer_at_home(&Home::new());
+    });
+}
+
+#[test]
+fn a_plain_host_that_does_not_forward_answers_its_clients_too() {
+    isolated(name!("a_plain_host_that_does_not_forward_answers_its_clients_too"), || {
+        answer_at_home(&Home::plain());
+        assert_eq!(tracked(), 0);
+    });
+}
+
+fn answer_at_home(home: &Home) {
+    sh("sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0");
+    // Checksums are written in full, and checked, as between real machines.
+    sh(&format!("python3 -c '{OFFLOAD_OFF}' lan"));
+    home.client.sh(&format!("python3 -c '{OFFLOAD_OFF}' eth"));
+    let all = format!("{OWN} {LINK_LOCAL}");
+    block_on(async {
+        let tun = Tun::open("optout0").unwrap();
+        let listening = Listening::start();
+        let mut routes = Routes::set_up(listening.plan(), &tun).unwrap();
+        routes.capture_on().unwrap();
+        for tcp in [false, true] {
+            assert_eq!(home.answers(&all, tcp), "tun tun tun", "tcp: {tcp}");
+        }
+        let bare = home.ask(&ASK.replace("BARE", "True"), "192.168.7.1", false);
+        assert_eq!(bare, "tun", "without a checksum");
+        routes.capture_off();
+        for tcp in [false, true] {
+            assert_eq!(home.answers(&all, tcp), "own own own", "tcp: {tcp}");
+        }
+        listening.stop();
+    });
+}
+
+#[test]
+fn a_plain_router_that_begins_to_masquerade_is_followed() {
+    isolated(name!("a_plain_router_that_begins_to_masquerade_is_followed"), || {
+        let home = Home::plain();
+        let all = format!("{OWN} {LINK_LOCAL} {FOREIGN}");
+        let on = "tun tun tun tun tun";
         block_on(async {
-            let tun = Tun::open("optout0").unwrap();
+            let tun = Arc::new(Tun::open("optout0").unwrap());
             let listening = Listening::start();
             let mut routes = Routes::set_up(listening.plan(), &tun).unwrap();
+            let (end, echoing) = echo(&tun);
             routes.capture_on().unwrap();
-            for tcp in [false, true] {
-                assert_eq!(home.answers(&all, tcp), "tun tun tun", "tcp: {tcp}");
-            }
-            routes.capture_off();
-            for tcp in [false, true] {
-                assert_eq!(home.answers(&all, tcp), "own own own", "tcp: {tcp}");
-            }
+            routes.refresh().unwrap();
+            assert_eq!(home.answers(&all, false), on);
+            // Our own table must not pass for somebody's who tracks.
+            sh("ip addr add 10.11.12.13/24 dev lan; ip addr add 2001:db8:78::1/64 dev lan nodad");
+            assert!(routes.refresh().unwrap().clients);
+            let own = || sh("nft list table inet optout | grep -cE 'dnat|zone set' || true");
+            assert_eq!(own(), "0\n");
+            assert_eq!(tracked(), 0);
+            let mut monitor = Monitor::open().unwrap();
+            sh("nft 'table ip late { chain hide { type nat hook postrouting priority 100
+                oifname wan masquerade; }; }'");
+            assert_eq!(home.answers(&all, false), on, "even before we know of it");
+            let noticed = tokio::time::timeout(Duration::from_secs(3), monitor.changed()).await;
+            noticed.expect("it is told").unwrap();
+            routes.refresh().unwrap();
+            assert_ne!(own(), "0\n");
+            end.store(true, Ordering::Relaxed);
+            echoing.join().unwrap();
             listening.stop();
         });
     });
+}
+
+/// How many connections this namespace knows.
+fn tracked() -> u64 {
+    sh("cat /proc/sys/net/netfilter/nf_conntrack_count").trim().parse().unwrap()
 }
 
 #[test]
@@ -343,7 +436,7 @@ fn clients_from_elsewhere_are_taken_if_they_are_named() {
                 assert!(seen.iter().all(|who| who == "cb007102"), "{seen:?}");
                 let named = sh("ip rule; ip -6 rule; nft list table inet optout");
                 for client in clients.iter().map(ToString::to_string) {
-                    assert!(named.matches(client.as_str()).count() >= 4, "{client}: {named}");
+                    assert!(named.matches(client.as_str()).count() >= 3, "{client}: {named}");
                 }
             });
         }
@@ -353,62 +446,70 @@ fn clients_from_elsewhere_are_taken_if_they_are_named() {
 #[test]
 fn what_we_ask_ourselves_by_an_own_address_is_not_translated() {
     isolated(name!("what_we_ask_ourselves_by_an_own_address_is_not_translated"), || {
-        let home = Home::new();
-        block_on(async {
-            let tun = Tun::open("optout0").unwrap();
-            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
-            routes.capture_on().unwrap();
-            let mark = Plan::default().mark;
-            for to in OWN.split(' ') {
-                let to = std::net::SocketAddr::new(to.parse().unwrap(), 53);
-                let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-                let socket = std::net::UdpSocket::bind(any).unwrap();
-                socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-                nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Mark, &mark)
-                    .unwrap();
-                socket.send_to(b"ours", to).unwrap();
-                let mut answer = [0; 9];
-                let length = socket.recv(&mut answer).unwrap();
-                assert_eq!(&answer[..length], b"own", "{to}");
-            }
-            assert_eq!(taken(&tun, b"ours"), 0);
-            drop(home);
-        });
+        ask_ourselves(Home::new(), Plan::default());
+    });
+}
+
+#[test]
+fn what_we_ask_ourselves_on_a_plain_router_is_not_led_to_the_listener() {
+    isolated(name!("what_we_ask_ourselves_on_a_plain_router_is_not_led_to_the_listener"), || {
+        ask_ourselves(Home::plain(), Plan { listener: Some(9), ..Plan::default() });
+    });
+}
+
+fn ask_ourselves(home: Home, plan: Plan) {
+    block_on(async {
+        let tun = Tun::open("optout0").unwrap();
+        let mark = plan.mark;
+        let mut routes = Routes::set_up(plan, &tun).unwrap();
+        routes.capture_on().unwrap();
+        for to in OWN.split(' ') {
+            let to = std::net::SocketAddr::new(to.parse().unwrap(), 53);
+            let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+            let socket = std::net::UdpSocket::bind(any).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::Mark, &mark).unwrap();
+            socket.send_to(b"ours", to).unwrap();
+            let mut answer = [0; 9];
+            let length = socket.recv(&mut answer).unwrap();
+            assert_eq!(&answer[..length], b"own", "{to}");
+        }
+        assert_eq!(taken(&tun, b"ours"), 0);
+        drop(home);
     });
 }
 
 #[test]
 fn the_listener_is_closed_to_those_who_were_not_redirected() {
     isolated(name!("the_listener_is_closed_to_those_who_were_not_redirected"), || {
-        let home = Home::new();
-        block_on(async {
-            let tun = Tun::open("optout0").unwrap();
-            let listening = Listening::start();
-            let mut routes = Routes::set_up(listening.plan(), &tun).unwrap();
-            routes.capture_on().unwrap();
-            let ask = ASK.replace("53, type", &format!("{}, type", listening.port));
-            for tcp in ["True", "False"] {
-                let script = ask.replace("TCP", tcp);
-                let said = Command::new("nsenter")
-                    .args([
-                        "-t",
-                        &home.client.pid().to_string(),
-                        "-n",
-                        "--",
-                        "python3",
-                        "-c",
-                        &script,
-                    ])
-                    .args(["192.168.7.1", "fe80::1%eth"])
-                    .output()
-                    .unwrap();
-                assert_eq!(
-                    String::from_utf8_lossy(&said.stdout).trim(),
-                    "TimeoutError TimeoutError"
-                );
-            }
-            assert_eq!(home.answers(LINK_LOCAL, false), "tun", "it does listen");
-            listening.stop();
-        });
+        come_by_themselves(&Home::new());
+    });
+}
+
+#[test]
+fn the_listener_of_a_plain_router_is_closed_to_strays_too() {
+    isolated(name!("the_listener_of_a_plain_router_is_closed_to_strays_too"), || {
+        come_by_themselves(&Home::plain());
+    });
+}
+
+fn come_by_themselves(home: &Home) {
+    block_on(async {
+        let tun = Tun::open("optout0").unwrap();
+        let listening = Listening::start();
+        let mut routes = Routes::set_up(listening.plan(), &tun).unwrap();
+        routes.capture_on().unwrap();
+        let ask = ASK.replace("53, type", &format!("{}, type", listening.port));
+        for tcp in ["True", "False"] {
+            let script = ask.replace("TCP", tcp).replace("BARE", "False");
+            let said = Command::new("nsenter")
+                .args(["-t", &home.client.pid().to_string(), "-n", "--", "python3", "-c", &script])
+                .args(["192.168.7.1", "fe80::1%eth"])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "TimeoutError TimeoutError");
+        }
+        assert_eq!(home.answers(LINK_LOCAL, false), "tun", "it does listen");
+        listening.stop();
     });
 }

@@ -148,6 +148,25 @@ pub(crate) fn family(v6: bool) -> AddressFamily {
     if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet }
 }
 
+/// Keeps the kernel from announcing, by the device, that a router listens there
+/// to other routers (MLD, RFC 3810): nobody is behind it. To be called while
+/// the device is down.
+///
+/// The kernel joins the routers' group when it first hears of a device that can
+/// do multicast, which a TUN can, and announces it as soon as the device is up,
+/// even after it left. So it has to forget the device: for IPv6 it does where
+/// the MTU is too small for that.
+pub(crate) fn silence(netlink: &mut Netlink, device: u32) -> io::Result<()> {
+    for mtu in [LEAST_MTU - 1, LEAST_MTU] {
+        let mut message = LinkMessage::default();
+        message.header.index = device;
+        message.header.change_mask = LinkFlags::Multicast;
+        message.attributes = vec![LinkAttribute::Mtu(mtu)];
+        netlink.change(&RouteNetlinkMessage::SetLink(message))?;
+    }
+    Ok(())
+}
+
 /// Sets our device's MTU, keeps the kernel from giving it addresses, brings it up.
 pub(crate) fn bring_up(
     netlink: &mut Netlink,

@@ -45,7 +45,7 @@ pub struct Plan {
     pub dns_table: u32,
     /// Table for addresses.
     pub address_table: u32,
-    /// First of three priorities of our rules.
+    /// First of five priorities of our rules.
     pub priority: u32,
     /// Where blocked names point to.
     pub sinkhole_v4: Prefix,
@@ -192,6 +192,9 @@ impl Routes {
             filter: None,
             filter_problem: None,
         };
+        if let Err(error) = links::silence(&mut routes.netlink, device) {
+            log::debug!("route: the kernel will speak of multicast on the device: {error}");
+        }
         routes.bring_up()?;
         routes.fill_tables()?;
         Ok(routes)
@@ -285,7 +288,7 @@ impl Routes {
             outcome => outcome?,
         };
         if self.capturing {
-            if changes.clients || self.filter.is_none() {
+            if changes.clients || self.filter.as_ref().is_none_or(nft::Table::is_outdated) {
                 self.filter();
             }
             moved |= self.set_rules()?;
@@ -303,7 +306,8 @@ impl Routes {
     /// What keeps us from diverting everything, each with its remedy.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
-        self.filter_problem.iter().cloned().collect()
+        let slow = self.filter.as_ref().and_then(nft::Table::problem);
+        self.filter_problem.iter().cloned().chain(slow.map(str::to_owned)).collect()
     }
 
     /// Ends as a kill does: files are closed, and nothing else happens.
@@ -343,6 +347,9 @@ impl Routes {
         self.filter = None;
         match nft::Table::make(&self.plan, &self.around, self.device) {
             Ok(table) => {
+                if let Some(problem) = table.problem() {
+                    log::warn!("route: {problem}");
+                }
                 self.filter_problem = None;
                 self.filter = Some(table);
             }

@@ -1,4 +1,5 @@
-//! Tells when the network around us, or what we put into it, changed.
+//! Tells when the network around us, or what we put into it, changed; also the
+//! rules of the packet filter, which may begin to track connections.
 //!
 //! Says only *that*; [`Routes::refresh`](super::Routes::refresh) finds out what,
 //! and does nothing if nothing is wrong. So what we do ourselves may be seen
@@ -15,9 +16,12 @@ use super::TAG;
 use crate::shell::netlink::{split_frame, u16_at};
 use crate::shell::ready::watch;
 
-/// A watch over links, addresses, routes and rules. Sleeps while nothing changes.
+/// A watch over links, addresses, routes, rules, and rules of the packet filter.
+/// Sleeps while nothing changes.
 pub struct Monitor {
     socket: AsyncFd<Socket>,
+    /// Not where the kernel has no nftables.
+    filter: Option<AsyncFd<Socket>>,
     last: Option<Instant>,
 }
 
@@ -28,11 +32,11 @@ impl Monitor {
     ///
     /// Whatever the kernel says.
     pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(protocols::NETLINK_ROUTE)?;
-        socket.bind(&SocketAddr::new(0, GROUPS))?;
-        socket.set_non_blocking(true)?;
-        let socket = watch(socket)?;
-        Ok(Self { socket, last: None })
+        let socket = subscribe(protocols::NETLINK_ROUTE, GROUPS)?;
+        let filter = subscribe(protocols::NETLINK_NETFILTER, FILTER_GROUPS);
+        let filter = filter
+            .inspect_err(|error| log::debug!("route: the packet filter is not watched: {error}"));
+        Ok(Self { socket, filter: filter.ok(), last: None })
     }
 
     /// Waits until something changed and the change has settled.
@@ -62,24 +66,44 @@ impl Monitor {
 
     /// Waits for messages; whether one of them matters.
     async fn news(&self) -> io::Result<bool> {
-        let mut ready = self.socket.readable().await?;
-        let mut buffer = Vec::with_capacity(MOST_DATAGRAM);
-        let mut matters = false;
-        loop {
-            buffer.clear();
-            match ready.try_io(|socket| socket.get_ref().recv(&mut buffer, 0)) {
-                Ok(Ok(_)) => matters |= any_matters(&buffer),
-                // Messages were lost: anything may have happened.
-                Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => matters = true,
-                Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(Err(error)) => return Err(error),
-                Err(_would_block) => return Ok(matters),
+        let filter = async {
+            match &self.filter {
+                Some(filter) => read(filter, &is_filter_rule).await,
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            news = read(&self.socket, &matters) => news,
+            news = filter => news,
         }
     }
 }
 
-fn any_matters(datagram: &[u8]) -> bool {
+fn subscribe(protocol: isize, groups: u32) -> io::Result<AsyncFd<Socket>> {
+    let mut socket = Socket::new(protocol)?;
+    socket.bind(&SocketAddr::new(0, groups))?;
+    socket.set_non_blocking(true)?;
+    watch(socket)
+}
+
+async fn read(socket: &AsyncFd<Socket>, matters: &impl Fn(&[u8]) -> bool) -> io::Result<bool> {
+    let mut ready = socket.readable().await?;
+    let mut buffer = Vec::with_capacity(MOST_DATAGRAM);
+    let mut any = false;
+    loop {
+        buffer.clear();
+        match ready.try_io(|socket| socket.get_ref().recv(&mut buffer, 0)) {
+            Ok(Ok(_)) => any |= any_matters(&buffer, matters),
+            // Messages were lost: anything may have happened.
+            Ok(Err(error)) if error.raw_os_error() == Some(libc::ENOBUFS) => any = true,
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(Err(error)) => return Err(error),
+            Err(_would_block) => return Ok(any),
+        }
+    }
+}
+
+fn any_matters(datagram: &[u8], matters: impl Fn(&[u8]) -> bool) -> bool {
     let mut rest = datagram;
     while let Some((frame, after)) = split_frame(rest) {
         rest = after;
@@ -88,6 +112,12 @@ fn any_matters(datagram: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Whether a message is about a new rule of the packet filter. Not the elements
+/// of sets, which some filters change all day.
+fn is_filter_rule(frame: &[u8]) -> bool {
+    u16_at(frame, 4) == NEW_FILTER_RULE
 }
 
 /// Whether a message can be about something that we look at. Reads no more of
@@ -110,6 +140,8 @@ const GROUPS: u32 = 1 // RTMGRP_LINK
     | 0x40 | 0x400 // RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
     | 0x80 // RTMGRP_IPV4_RULE
     | 1 << 18; // RTNLGRP_IPV6_RULE, the 19th
+const FILTER_GROUPS: u32 = 1 << 6; // NFNLGRP_NFTABLES, the 7th
+const NEW_FILTER_RULE: u16 = 10 << 8 | 6; // NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWRULE
 const HEADER: usize = 16; // struct nlmsghdr
 const NEW_LINK: u16 = 16;
 const DEL_LINK: u16 = 17;

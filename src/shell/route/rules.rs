@@ -42,7 +42,7 @@ pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix], steered: boo
 }
 
 fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Rule> {
-    let [host, skip, client, address] = [0, 1, 2, 3].map(|step| plan.priority + step);
+    let [host, others, past, client, address] = [0, 1, 2, 3, 4].map(|step| plan.priority + step);
     let base = Rule {
         v6,
         priority: host,
@@ -60,17 +60,24 @@ fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Ru
     }
     // An own address may be in a client's prefix. Then the answers of our
     // upstreams would fail a strict reverse path filter, as `nft` tells.
-    rules.push(Rule { host: true, priority: skip, goto: Some(address), table: 0, ..base.clone() });
+    let goto = |priority, to| Rule { priority, goto: Some(to), table: 0, ..base.clone() };
+    rules.push(Rule { host: true, ..goto(others, address) });
+    let mut from = clients.iter().filter(|client| client.is_v6() == v6).peekable();
+    let has_clients = from.peek().is_some();
+    // Every packet that is forwarded walks these rules, so that they are few.
+    if has_clients {
+        rules.push(goto(past, address));
+    }
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         let questions = Some(protocol);
         if !steered {
             rules.push(Rule { host: true, questions, ..base.clone() });
         }
-        for &from in clients.iter().filter(|client| client.is_v6() == v6) {
-            let from = Some(from);
-            rules.push(Rule { from, questions, priority: client, ..base.clone() });
+        if has_clients {
+            rules.push(Rule { questions, ..goto(others, client) });
         }
     }
+    rules.extend(from.map(|&from| Rule { from: Some(from), priority: client, ..base.clone() }));
     rules.push(Rule { table: plan.address_table, priority: address, ..base });
     rules
 }
@@ -259,6 +266,6 @@ impl Rule {
     }
 }
 
-pub(crate) const PRIORITIES: u32 = 4; // host, past the clients', clients, addresses
+pub(crate) const PRIORITIES: u32 = 5; // host, questions of others, past them, clients, addresses
 const PORT_53: RulePortRange = RulePortRange { start: 53, end: 53 }; // RFC 1035 §4.2
 const LOOPBACK: &str = "lo";

@@ -405,6 +405,24 @@ fn what_others_flush_comes_back_and_quiet_is_quiet() {
     });
 }
 
+#[test]
+fn the_kernel_says_nothing_by_our_device() {
+    isolated(name!("the_kernel_says_nothing_by_our_device"), || {
+        let _internet = host();
+        // A router announces that it listens to what routers are told.
+        sh("sysctl -qw net.ipv6.conf.all.forwarding=1");
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            routes.capture_on().unwrap();
+            // Both announcements come within a second (RFC 3810 §9.11).
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            assert_eq!(taken(&tun, b""), 0);
+            assert_eq!(sh("ip -6 maddr show dev optout0 | grep ff02::2 || true"), "");
+        });
+    });
+}
+
 /// Waits for a change, or gives up after a while.
 async fn settled(monitor: &mut Monitor) {
     if let Ok(outcome) = tokio::time::timeout(Duration::from_secs(3), monitor.changed()).await {
