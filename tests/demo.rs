@@ -1,7 +1,7 @@
 //! `optout demo` for real: what it prints is what happened, and it leaves nothing.
 
 use std::env;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,8 +61,9 @@ fn killed_at_any_moment_it_leaves_nothing() {
         let mut demo = optout(&[]);
         demo.env(MARK, &mark).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut demo = demo.spawn().expect("optout starts");
-        let shown = BufReader::new(demo.stdout.take().expect("a pipe"));
-        assert_eq!(shown.lines().take(lines).count(), lines, "it ended by itself");
+        // Held until the end: a demo whose pipe is closed ends by itself.
+        let mut shown = BufReader::new(demo.stdout.take().expect("a pipe"));
+        assert_eq!(shown.by_ref().lines().take(lines).count(), lines, "it ended by itself");
         // A process that has only just begun shows no environment yet.
         assert!(lines == 0 || lives(&mark), "the mark is not seen");
         demo.kill().expect("it runs");
