@@ -146,6 +146,13 @@ impl Rule {
         self.immediate(&port.to_be_bytes()).expression("redir", &redirect)
     }
 
+    /// Has the kernel join fragments, for as long as the rule is there and even if
+    /// no packet ever meets it: the expression `tproxy` asks for that.
+    pub(super) fn join_fragments(self) -> Self {
+        let proxy = Attributes::default().number(1, ANY_FAMILY).number(3, REGISTER);
+        self.immediate(&1_u16.to_be_bytes()).expression("tproxy", &proxy)
+    }
+
     /// Writes another destination port into it. Unlike [`Rule::redirect_to`]
     /// the kernel remembers nothing of it. Only after [`Rule::protocol`], which
     /// says where the checksum is that is to be kept; `None` if there is none.
@@ -261,6 +268,7 @@ const REJECT_ICMPX: u32 = 2;
 const ICMPX_PORT_UNREACHABLE: u8 = 1; // enum nft_reject_inet_code
 const VERDICT_DROP: u32 = 0; // NF_DROP
 const VERDICT_JUMP: u32 = (-3_i32).cast_unsigned();
+const ANY_FAMILY: u32 = 0; // NFPROTO_UNSPEC
 const NFPROTO_IPV4: u8 = 2;
 const NFPROTO_IPV6: u8 = 10;
 

@@ -52,7 +52,7 @@ enum Way {
     /// By translation, with a connection zone for all that clients ask.
     Translation,
     /// Ports are written over; to the listener on this port.
-    Rewriting { listener: u16 },
+    Rewriting { listener: u16, joins: bool },
     /// Not at all.
     None,
 }
@@ -69,10 +69,14 @@ impl Table {
     pub fn make(plan: &Plan, around: &Surroundings, device: u32) -> io::Result<Self> {
         let way = match plan.listener {
             _ if !plan.forwarded => Way::None,
-            Some(listener) if !tracking::is_active() => Way::Rewriting { listener },
+            Some(listener) if !tracking::is_active() => Way::Rewriting { listener, joins: true },
             _ => Way::Translation,
         };
         let mut made = build(way, plan, around, device);
+        if let (Way::Rewriting { listener, .. }, Err(error)) = (way, &made) {
+            log::debug!("nft: fragments of questions will go by ({error})");
+            made = build(Way::Rewriting { listener, joins: false }, plan, around, device);
+        }
         let mut problem = None;
         if let (Way::Rewriting { .. }, Err(error)) = (way, &made) {
             problem = Some(format!(
@@ -116,8 +120,11 @@ fn build(way: Way, plan: &Plan, around: &Surroundings, device: u32) -> io::Resul
             zones(&mut batch, plan, around, device);
             translations(&mut batch, plan, around);
         }
-        Way::Rewriting { listener } => {
+        Way::Rewriting { listener, joins } => {
             rewriting::rewriting(&mut batch, plan, around, listener);
+            if joins {
+                rewriting::joining(&mut batch);
+            }
         }
         Way::None => {}
     }

@@ -56,4 +56,12 @@ pub(super) fn rewriting(batch: &mut Batch, plan: &Plan, around: &Surroundings, l
     }
 }
 
+/// Has fragments joined before they are routed, as connection tracking would:
+/// our routing rules know a question by its port, which only the first fragment
+/// has. Nothing leads to this chain.
+pub(super) fn joining(batch: &mut Batch) {
+    chain(batch, "fragments", None);
+    add(batch, "fragments", Rule::default().protocol(Protocol::Udp).join_fragments());
+}
+
 const LAST: i32 = FILTER + 200; // after every usual filter (nft(8), "priority")
