@@ -283,8 +283,11 @@ def wait_for_answer(process, server):
 # ---------------------------------------------------------------- forward
 
 def forward(args):
-    """A router that only routes, and then the same with a home router's packet filter."""
-    start("internet", ["iperf3", "-s"])
+    """A router that only routes, and then the same with a home router's packet filter.
+
+    Client and server have a core each: their places decide over half of each figure.
+    """
+    start("internet", ["iperf3", "-s"], SERVER_CORE)
     start("internet", [sys.executable, "-c", ACCEPT], SERVER_CORE)
     time.sleep(0.5)
     result, rows = {}, []
@@ -344,14 +347,13 @@ def ratio_text(row):
 
 
 def iperf(flags, seconds):
-    command = ["ip", "netns", "exec", "client", "iperf3", "-c", "198.51.100.1", "-t", str(seconds),
-               "-J", *flags]
+    command = ["ip", "netns", "exec", "client", "taskset", "-c", CLIENT_CORE, "iperf3", "-c",
+               "198.51.100.1", "-t", str(seconds), "-J", *flags]
     said = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return said["end"]["sum_received"]["bits_per_second"] / 1e9
 
 
 def connect_us():
-    # Pinned apart from the server, or its place decides over half of the figure.
     command = ["ip", "netns", "exec", "client", "taskset", "-c", CLIENT_CORE, sys.executable, "-c",
                CONNECT]
     return float(subprocess.run(command, check=True, text=True, capture_output=True).stdout)
