@@ -356,7 +356,8 @@ impl Routes {
             Err(error) => {
                 let problem = format!(
                     "not covered are questions that clients send to this host's own address, and \
-                     those of programs that bind to a link, as systemd-resolved does: the packet \
+                     those of programs that bind to a link, as systemd-resolved does, and with a \
+                     strict reverse path filter (rp_filter=1) no answer comes over IPv4: the packet \
                      filter refuses our table ({error}); nftables and Linux 5.12 or newer are needed"
                 );
                 if self.filter_problem.as_ref() != Some(&problem) {
