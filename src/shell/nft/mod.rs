@@ -6,7 +6,7 @@
 //!    they cannot be forwarded there (link-local sources, hosts that do not
 //!    forward), redirected to a listener of ours. Where they are not, asking for
 //!    a translation would have the kernel track everything that it forwards.
-//!    There all go to the listener, as [`rewriting`] tells.
+//!    There all go to the listener, as `rewriting` tells.
 //! 2. Questions of this host's own programs get a second mark, which makes the
 //!    kernel route them anew, now to the TUN. A routing rule by port would do
 //!    the same with less, but it would also be met by the question that a strict
