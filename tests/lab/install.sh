@@ -67,5 +67,6 @@ need_compiler() {
 need_lab() {
     need unshare:util-linux nsenter:util-linux setpriv:util-linux mount:mount ip:iproute2 \
         nft:nftables dig:bind9-dnsutils curl:curl python3:python3 openssl:openssl \
-        unbound:unbound nginx:nginx-light dnsmasq:dnsmasq-base sha256sum:coreutils hostname:hostname
+        unbound:unbound nginx:nginx-light dnsmasq:dnsmasq-base sha256sum:coreutils hostname:hostname \
+        sysctl:procps ss:iproute2 sqlite3:sqlite3
 }

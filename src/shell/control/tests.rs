@@ -308,7 +308,14 @@ fn another_user_is_kept_out_by_the_file_and_by_the_peer_check() {
 }
 
 fn ask_as_nobody(path: &Path) -> String {
-    let output = Command::new(std::env::current_exe().unwrap())
+    // A copy, because others may not go where this program is (/root, say).
+    let copies = Scratch::new();
+    let copy = copies.path("test");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    for (path, mode) in [(copies.root(), 0o755), (&copy, 0o755)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let output = Command::new(copy)
         .args(["--exact", "shell::control::tests::asks_as_another_user_when_told", "--nocapture"])
         .env(ASK_AT, path)
         .uid(65534)
