@@ -199,7 +199,9 @@ fn a_refused_or_broken_connection_fails_at_once() {
         let server = tcp("127.0.0.1:0", drop);
         upstreams.ask(AskId(3), server, Transport::Tcp, b"question");
         let said = said(&mut upstreams).await;
-        assert!(said == "3 the upstream hung up" || said.contains("reset"), "{said}");
+        // Whatever comes first: its end, its reset, or our own writing into it.
+        let ways = ["hung up", "reset", "Broken pipe"];
+        assert!(ways.iter().any(|way| said.contains(way)), "{said}");
     });
 }
 
