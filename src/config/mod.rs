@@ -10,6 +10,7 @@ mod file;
 mod sound;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -97,6 +98,15 @@ pub enum FailPolicy {
     Open,
     /// It is refused.
     Closed,
+}
+
+impl fmt::Display for FailPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        })
+    }
 }
 
 /// What is stored of what happened, and how long.

@@ -12,7 +12,7 @@ mod network;
 mod requests;
 mod status;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,7 +101,7 @@ struct Daemon {
     asked: mpsc::Receiver<Asked>,
     /// Questions of clients that cannot be routed to the TUN, and the ways back to them.
     local: mpsc::Receiver<link_local::Question>,
-    ways_back: HashMap<WayBack, link_local::Reply>,
+    ways_back: BTreeMap<WayBack, link_local::Reply>,
     next_way: u64,
     signals: Signals,
     notify: Notify,
@@ -165,7 +165,7 @@ impl Daemon {
             neighbours: Neighbours::default(),
             asked,
             local,
-            ways_back: HashMap::new(),
+            ways_back: BTreeMap::new(),
             next_way: 0,
             signals,
             notify,
@@ -184,7 +184,7 @@ impl Daemon {
     /// the user's last word was.
     async fn begin(&mut self) -> Result<(), DaemonError> {
         self.network.routes.capture_on()?;
-        self.network.self_test(&self.config).await?;
+        self.network.self_test(&mut self.upstreams).await?;
         if !self.wants_capture() {
             self.network.routes.capture_off();
         }
@@ -198,7 +198,7 @@ impl Daemon {
             env!("CARGO_PKG_VERSION"),
             self.policy.lists().map(|(list, _)| u64::from(list.rules())).sum::<u64>(),
             self.network.tun.name(),
-            format!("{:?}", self.config.fail_policy).to_lowercase(),
+            self.config.fail_policy,
         );
         Ok(())
     }
@@ -300,7 +300,7 @@ impl Daemon {
     fn take_local(&mut self, question: link_local::Question) {
         // The client gave up, or never waited: nothing is owed to the oldest.
         if self.ways_back.len() >= MOST_LOCAL {
-            self.ways_back.clear();
+            self.ways_back.pop_first();
         }
         self.next_way += 1;
         let way_back = WayBack(self.next_way);

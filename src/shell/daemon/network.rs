@@ -1,12 +1,12 @@
 //! The network side: device, routes, resolvers, and what watches them.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::sync::{mpsc, watch};
 
 use super::{Daemon, DaemonError};
 use crate::config::{Config, FailPolicy};
-use crate::core::engine::Input;
+use crate::core::engine::{AskId, Input, Transport};
 use crate::core::prefix::Prefix;
 use crate::shell::clock;
 use crate::shell::link_local::{Listener, Question};
@@ -14,6 +14,7 @@ use crate::shell::resolvers::{Found, Places, Resolver, Watcher};
 use crate::shell::route::monitor::Monitor;
 use crate::shell::route::{Fail, Plan, Routes, self_test};
 use crate::shell::tun::Tun;
+use crate::shell::upstream::Upstreams;
 
 /// Device, routes, and what watches them. Dropping it gives everything back;
 /// the fields go in this order.
@@ -33,8 +34,6 @@ pub(super) struct Network {
     /// What the engine was last told to ask.
     told: Vec<SocketAddr>,
     plan: Plan,
-    /// Packets that the kernel did not take.
-    pub(super) unsent: u64,
     /// Why clients on the local link are not covered.
     listener_problem: Option<String>,
 }
@@ -76,7 +75,6 @@ impl Network {
         }
         let resolver_v6 = plan.resolver_v6;
         let configured = config.upstreams.clone();
-        let unsent = 0;
         Ok(Self {
             routes,
             tun,
@@ -86,7 +84,6 @@ impl Network {
             configured,
             told: Vec::new(),
             plan,
-            unsent,
             listener_problem,
         })
     }
@@ -121,28 +118,25 @@ impl Network {
     }
 
     /// A real packet of ours must not come back to us.
-    pub(super) async fn self_test(&self, config: &Config) -> Result<(), DaemonError> {
+    pub(super) async fn self_test(&self, sockets: &mut Upstreams) -> Result<(), DaemonError> {
         let upstreams: Vec<_> = self.upstreams().iter().map(|known| known.address).collect();
-        self_test(&self.tun, &self.plan, &upstreams, |to, message| {
-            let any: IpAddr = if to.is_ipv4() {
-                Ipv4Addr::UNSPECIFIED.into()
-            } else {
-                Ipv6Addr::UNSPECIFIED.into()
-            };
-            let socket = UdpSocket::bind((any, 0))?;
-            socket2::SockRef::from(&socket).set_mark(config.mark.get())?;
-            socket.send_to(message, to).map(drop)
+        let mut asked = 0;
+        // By the sockets of every question, so that it is them that are tested.
+        // The engine has asked nothing yet, so no number is taken.
+        let outcome = self_test(&self.tun, &self.plan, &upstreams, |to, message| {
+            sockets.ask(AskId(asked), to, Transport::Udp, message);
+            asked += 1;
+            Ok(())
         })
-        .await?;
-        Ok(())
+        .await;
+        (0..asked).for_each(|ask| sockets.forget(AskId(ask)));
+        Ok(outcome?)
     }
 
     /// Writes a packet to the device. What the kernel does not take is lost, as
     /// on any link.
-    pub(super) fn send(&mut self, packet: &[u8]) {
-        if self.tun.try_send(packet).is_err() {
-            self.unsent += 1;
-        }
+    pub(super) fn send(&self, packet: &[u8]) {
+        let _ = self.tun.try_send(packet);
     }
 }
 

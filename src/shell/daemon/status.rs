@@ -42,7 +42,7 @@ impl Daemon {
             state: self.state_word().into(),
             paused_until: state.paused_until.filter(|_| state.on),
             capture: "selective".into(),
-            fail_policy: format!("{:?}", self.config.fail_policy).to_lowercase(),
+            fail_policy: self.config.fail_policy.to_string(),
             mode: self.policy.mode(),
             block_answer: block_answer(self.policy.block_answer).into(),
             device: self.network.tun.name().into(),
