@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["core::host", "core::prefix", "core::time"],
     &["core::flow", "core::upstream", "core::verdict"],
-    &["core::event", "core::wire"],
+    &["core::event", "core::rule", "core::wire"],
     &["core::catalog", "core::list"],
     &["core::rules"],
     &["core::policy"],

@@ -15,6 +15,7 @@ use toml::Spanned;
 
 use crate::core::host::HostName;
 use crate::core::prefix::Prefix;
+pub use crate::core::rule::Action;
 use crate::core::verdict::Mode;
 
 /// A vendor and what its software does.
@@ -82,22 +83,6 @@ pub struct About {
     pub reason: Option<String>,
     /// Where this is known from.
     pub sources: Vec<String>,
-}
-
-/// What is done about a name by default.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// Stop it.
-    Block,
-    /// Stop it if the user asked for the strict set, otherwise watch it.
-    Strict,
-    /// Record it and let it through.
-    Watch,
-    /// Let it through, whatever packs and lists say.
-    Allow,
-    /// Let it through; only a rule of the user's own can stop it.
-    NeverBlock,
 }
 
 /// How sure something is.

@@ -18,6 +18,7 @@ pub mod host;
 pub mod list;
 pub mod policy;
 pub mod prefix;
+pub mod rule;
 pub mod rules;
 pub mod time;
 pub mod upstream;

@@ -12,9 +12,9 @@ use std::time::UNIX_EPOCH;
 use thiserror::Error;
 
 use crate::config::ListFile;
-use crate::core::catalog::{self, Action};
-use crate::core::list::{Format, MAX_LINE, Reader};
-use crate::core::rules::{Builder, Kind, RuleSet, Scope};
+use crate::core::catalog;
+use crate::core::list::{Format, Guard, MAX_LINE, Options, Reader};
+use crate::core::rules::{Builder, Kind, RuleSet};
 use crate::core::verdict::Mode;
 
 /// All rules.
@@ -110,32 +110,31 @@ fn read_lines(
     builder: &mut Builder,
 ) -> Result<(), ListError> {
     let path = || source.path.clone();
-    let mut reader = Reader::new(source.format);
+    let format = source.format.unwrap_or(Format::Domains);
+    let options = Options {
+        subdomains: source.subdomains.unwrap_or(format.subdomains()),
+        ..Options::of(format)
+    };
+    let mut reader = Reader::new(options, Arc::new(Guard::default()));
     let (mut line, mut left, mut fits) = (Vec::new(), MAX_BYTES, true);
     while read_line(&mut file, &mut line, &mut left)
         .map_err(|source| ListError::Read { path: path(), source })?
     {
-        let mut found = Vec::new();
-        reader.line(&line, |number, host| found.push((number, host.clone())));
-        let format = reader.format().unwrap_or(Format::Domains);
-        let wide = source.subdomains.unwrap_or(format.subdomains());
-        let scope = if wide { Scope::WithSubdomains } else { Scope::Exact };
-        for (number, host) in found {
-            fits &= builder.host(number, host.as_str(), scope, Action::Block);
-        }
+        reader.line(&line, |number, rule| {
+            if let Ok(rule) = rule {
+                fits &= builder.rule(number, rule);
+            }
+        });
     }
     let counts = reader.counts();
-    match reader.format() {
-        _ if left == 0 => Err(ListError::TooLarge { path: path() }),
-        _ if !fits => Err(ListError::Full { path: path() }),
-        Some(format) if counts.names > 0 || counts.ignored == 0 => {
-            builder.ended(format, counts);
-            Ok(())
-        }
-        // A list may be empty for now; what has lines must have rules.
-        None if counts.ignored == 0 => Ok(()),
-        _ => Err(ListError::NotAList { path: path(), lines: counts.lines }),
+    if left == 0 {
+        return Err(ListError::TooLarge { path: path() });
     }
+    if !fits {
+        return Err(ListError::Full { path: path() });
+    }
+    builder.ended(format, counts);
+    Ok(())
 }
 
 /// Reads the next line into `line`, and no more of it than a reader wants to

@@ -11,9 +11,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::core::catalog::{self, Action, Pack, Subject};
+use crate::core::catalog::{self, Action, Pack, Subject as Named};
 use crate::core::list::{Counts, Format};
 use crate::core::prefix::Prefix;
+pub use crate::core::rule::Scope;
+use crate::core::rule::{Rule, Subject};
 use crate::core::verdict::{Mode, RuleRef};
 use names::Names;
 use prefixes::Prefixes;
@@ -24,17 +26,6 @@ pub struct RuleSet {
     names: Names,
     prefixes: Prefixes,
     lists: Vec<List>,
-}
-
-/// Which names a rule means.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Scope {
-    /// Just this name.
-    Exact,
-    /// This name and everything below it.
-    WithSubdomains,
-    /// Only what is below this name.
-    Below,
 }
 
 /// One list or pack, without its rules.
@@ -205,25 +196,37 @@ impl Builder {
         self.count(action);
     }
 
+    /// Adds a rule of a list. False if the set is full.
+    pub fn rule(&mut self, line: u32, rule: &Rule<'_>) -> bool {
+        match rule.subject {
+            Subject::Host(host, scope) => self.host(line, host, scope, rule.action),
+            Subject::Prefix(prefix) => {
+                self.prefix(line, prefix, rule.action);
+                true
+            }
+            Subject::Pattern(_) | Subject::Everything => true,
+        }
+    }
+
     /// Adds a whole pack.
     pub fn pack(&mut self, pack: &Pack) {
         self.list(&pack.key, Kind::Pack(pack.key.clone()), pack.mode);
         for entry in &pack.entries {
             match &entry.subject {
-                Subject::Host { host, subdomains } => {
+                Named::Host { host, subdomains } => {
                     let scope = if *subdomains { Scope::WithSubdomains } else { Scope::Exact };
                     self.host(entry.line, host.as_str(), scope, entry.action);
                 }
-                Subject::Prefix(prefix) => self.prefix(entry.line, *prefix, entry.action),
+                Named::Prefix(prefix) => self.prefix(entry.line, *prefix, entry.action),
             }
         }
     }
 
     /// Says what a list's reader found, once the list has been read.
-    pub fn ended(&mut self, format: Format, counts: Counts) {
+    pub fn ended(&mut self, format: Format, counts: &Counts) {
         if let Some(list) = self.set.lists.last_mut() {
             list.kind = Kind::File(format);
-            list.ignored = counts.ignored;
+            list.ignored = counts.faults.iter().sum();
         }
     }
 

@@ -130,8 +130,7 @@ fn block_answer(answer: BlockAnswer) -> &'static str {
 
 fn format(list: &List) -> &'static str {
     match &list.kind {
-        Kind::File(crate::core::list::Format::Hosts) => "hosts",
-        Kind::File(crate::core::list::Format::Domains) => "domains",
-        _ => "pack",
+        Kind::File(format) => format.as_str(),
+        Kind::Pack(_) => "pack",
     }
 }

@@ -1,0 +1,12 @@
+//! Not written yet.
+
+use super::{Fault, Sink, Syntax};
+
+#[derive(Debug, Default)]
+pub(super) struct Dnsmasq;
+
+impl Syntax for Dnsmasq {
+    fn line(&mut self, _text: &str, sink: &mut dyn Sink) {
+        sink.fault(Fault::Malformed);
+    }
+}
