@@ -6,6 +6,8 @@
 //! skips fields that he does not know. A change that this cannot carry raises
 //! [`PROTOCOL`].
 
+mod lists;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +17,10 @@ use crate::core::event::Outcome;
 use crate::core::flow::Protocol;
 use crate::core::host::HostName;
 use crate::core::verdict::{Mode, RuleText, Via};
+
+pub use lists::{
+    AddedList, ListChange, ListLine, ListMore, ListProgress, ListSummary, ListVersion,
+};
 
 /// The version of this language. A request may name the one it speaks as `v`;
 /// a daemon that speaks another answers [`Response::Version`].
@@ -75,6 +81,10 @@ pub enum Request {
     },
     /// Read the configuration and the lists anew.
     Reload,
+    /// The lists in use: `Vec<ListLine>`.
+    Lists,
+    /// Change the lists in use: [`ListProgress`] as it goes, then [`Response::Done`].
+    ChangeLists(ListChange),
 }
 
 /// What kind of rule.
@@ -129,6 +139,10 @@ pub enum Response {
     Vendors(Vec<VendorLine>),
     /// To [`Request::Report`].
     Report(Box<Report>),
+    /// To [`Request::Lists`].
+    Lists(Vec<ListLine>),
+    /// One of the answers to [`Request::ChangeLists`].
+    Progress(ListProgress),
     /// To a request in another version of this language.
     Version {
         /// Version of the daemon.
@@ -148,7 +162,7 @@ impl Response {
     /// Whether more answers to the same request may follow.
     #[must_use]
     pub fn is_part(&self) -> bool {
-        matches!(self, Self::Log(_))
+        matches!(self, Self::Log(_) | Self::Progress(_))
     }
 }
 
@@ -243,6 +257,23 @@ pub struct Status {
     /// The lists in use.
     pub lists: Vec<ListLine>,
     /// Counters since the start.
+    pub counters: Counters,
+    /// What keeps optout from doing its job, each with its remedy. Empty is good.
+    pub problems: Vec<String>,
+}
+
+/// One upstream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UpstreamLine {
+    /// Address and port.
+    pub address: String,
+    /// Where it was learnt: `config`, `/etc/resolv.conf`, ….
+    pub source: String,
+    /// False after it failed to answer, until it answers again.
+    pub answering: bool,
+}
+
+/// Counters since the start.
     pub counters: Counters,
     /// What keeps optout from doing its job, each with its remedy. Empty is good.
     pub problems: Vec<String>,
