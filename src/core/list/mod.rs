@@ -11,6 +11,7 @@ mod dnscrypt;
 mod dnsmasq;
 mod domains;
 mod fault;
+mod glob;
 mod guard;
 mod hosts;
 mod ips;
@@ -18,6 +19,8 @@ mod names;
 mod patterns;
 mod reader;
 mod rpz;
+#[cfg(test)]
+mod tests;
 mod unbound;
 
 use serde::{Deserialize, Serialize};
