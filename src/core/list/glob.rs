@@ -1,10 +1,13 @@
 //! Globs: `*`, `?` and `[…]` in names, as regular expressions.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
 use super::Fault;
 
 /// The regular expression that matches what `glob` matches in a lower-case name
 /// without a final dot: `*` for any characters, dots too, `?` for one, `[a-z]` or
-/// `[^a-z]` for one of a set. It is in the syntax of the crate `regex` and means the
+/// `[^a-z]` for one of a set, and a backslash before what means itself. It is in the syntax of the crate `regex` and means the
 /// same with and without Unicode. A side that is not anchored may go on.
 ///
 /// A `*` at an end is left out, together with the anchor, so that a search needs
@@ -52,6 +55,14 @@ fn translate(glob: &str, regex: &mut String) -> Result<bool, Fault> {
                 set(&mut chars, regex)?;
                 fixed = true;
             }
+            '\\' => match chars.next() {
+                Some('.') => regex.push_str("\\."),
+                Some(c) if of_name(c) => {
+                    regex.push(c.to_ascii_lowercase());
+                    fixed = true;
+                }
+                _ => return Err(Fault::BadPattern), // no name has what is left
+            },
             '.' => regex.push_str("\\."),
             c if of_name(c) => {
                 regex.push(c.to_ascii_lowercase());
@@ -64,33 +75,42 @@ fn translate(glob: &str, regex: &mut String) -> Result<bool, Fault> {
     Ok(fixed)
 }
 
-/// Appends the set of which `[` has been taken.
-fn set(chars: &mut impl Iterator<Item = char>, regex: &mut String) -> Result<(), Fault> {
-    let mut body = String::new();
-    loop {
-        match chars.next() {
-            Some(']') => break,
-            Some('^') if body.is_empty() => body.push('^'),
-            Some(c) if of_name(c) || c == '.' => body.push(c.to_ascii_lowercase()),
-            _ => return Err(Fault::BadPattern),
-        }
+/// Appends the set of which `[` has been taken: characters and ranges, not empty.
+fn set(chars: &mut Peekable<Chars<'_>>, regex: &mut String) -> Result<(), Fault> {
+    // Without Unicode a negated set alone would match bytes above ASCII.
+    let negated = chars.next_if_eq(&'^').is_some();
+    regex.push_str(if negated { "[ -~&&[^" } else { "[" });
+    member(chars, regex)?;
+    while chars.next_if_eq(&']').is_none() {
+        member(chars, regex)?;
     }
-    let members = body.trim_start_matches('^');
-    let odd_hyphen = members.starts_with('-') || members.ends_with('-') || members.contains("--");
-    if members.is_empty() || odd_hyphen {
+    regex.push_str(if negated { "]]" } else { "]" });
+    Ok(())
+}
+
+/// Appends the next character or range of a set.
+fn member(chars: &mut Peekable<Chars<'_>>, regex: &mut String) -> Result<(), Fault> {
+    let first = of_set(chars)?;
+    let last = if chars.next_if_eq(&'-').is_some() { Some(of_set(chars)?) } else { None };
+    if last.is_some_and(|last| last < first) {
         return Err(Fault::BadPattern);
     }
-    if body.starts_with('^') {
-        // Without Unicode a negated set alone would match bytes above ASCII.
-        regex.push_str("[ -~&&[");
-        regex.push_str(&body);
-        regex.push_str("]]");
-    } else {
-        regex.push('[');
-        regex.push_str(&body);
-        regex.push(']');
+    for (place, c) in [Some(first), last].into_iter().flatten().enumerate() {
+        regex.push_str(if place == 0 { "" } else { "-" });
+        regex.push_str(if c == '-' { "\\" } else { "" });
+        regex.push(c);
     }
     Ok(())
+}
+
+/// Takes a character of a set. A hyphen is one only behind a backslash.
+fn of_set(chars: &mut Peekable<Chars<'_>>) -> Result<char, Fault> {
+    match chars.next() {
+        Some('\\') => chars.next().filter(|&c| of_name(c) || c == '.'),
+        plain => plain.filter(|&c| (of_name(c) && c != '-') || c == '.'),
+    }
+    .map(|c| c.to_ascii_lowercase())
+    .ok_or(Fault::BadPattern)
 }
 
 /// Whether it is of a name, and means itself in a regular expression.
@@ -119,6 +139,8 @@ mod tests {
             ("a-b_c.", true, true, "^a-b_c$"),
             ("a[0-9].x", true, true, "^a[0-9]\\.x$"),
             ("a[^0-9a].x", true, true, "^a[ -~&&[^0-9a]]\\.x$"),
+            ("[a-z\\-_].x", true, true, "^[a-z\\-_]\\.x$"),
+            ("a\\b\\-.x", true, true, "^ab-\\.x$"),
         ] {
             assert_eq!(regex_of(glob, start, end).as_deref(), Ok(want), "{glob}");
         }
@@ -138,7 +160,12 @@ mod tests {
             ("a[&&]", Fault::BadPattern),
             ("a[-9]", Fault::BadPattern),
             ("a(b|c)*", Fault::BadPattern),
-            ("a\\b*", Fault::BadPattern),
+            ("a\\*b", Fault::BadPattern),
+            ("a\\", Fault::BadPattern),
+            ("a[z-a]", Fault::BadPattern),
+            ("a[Z-a]", Fault::BadPattern),
+            ("a[b-]", Fault::BadPattern),
+            ("a[!b]", Fault::BadPattern),
             ("a b*", Fault::BadPattern),
             ("b\u{fc}*", Fault::BadPattern),
             ("a\u{7}*", Fault::Control),

@@ -90,3 +90,15 @@ fn word(value: impl std::fmt::Debug) -> String {
     }
     word
 }
+
+/// A folder of data that is not ours to ship. Where it lies is in `OPTOUT_SHARED`; without
+/// that a test has nothing to do, and says so, or fails if `OPTOUT_REQUIRE_SHARED` is set.
+pub(super) fn shared(folder: &str) -> Option<std::path::PathBuf> {
+    let Some(root) = std::env::var_os("OPTOUT_SHARED") else {
+        let required = std::env::var_os("OPTOUT_REQUIRE_SHARED").is_some();
+        assert!(!required, "OPTOUT_SHARED is not set");
+        eprintln!("SKIPPED: set OPTOUT_SHARED to the folder of shared data ({folder})");
+        return None;
+    };
+    Some(std::path::Path::new(&root).join(folder))
+}
