@@ -6,11 +6,13 @@
 //! line that makes no sense is counted, and never a reason to stop.
 
 mod adblock;
+mod comments;
 mod detect;
 mod dnscrypt;
 mod dnsmasq;
 mod domains;
 mod fault;
+mod glob;
 mod guard;
 mod hosts;
 mod ips;
@@ -18,7 +20,10 @@ mod names;
 mod patterns;
 mod reader;
 mod rpz;
+#[cfg(test)]
+mod tests;
 mod unbound;
+mod whole;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +33,7 @@ pub use detect::{Detected, detect};
 pub use fault::{Class, Fault};
 pub use guard::Guard;
 pub use reader::{Counts, Reader};
+pub use whole::{NotAList, check};
 
 /// How a list is written.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -39,7 +45,7 @@ pub enum Format {
     Domains,
     /// Names with `*.` before them.
     Wildcard,
-    /// AdGuard's DNS filtering syntax, of which Adblock Plus' `||x^` is a part.
+    /// Adblock syntax as far as it is about names: `||x^`, `@@`, `$important`.
     Adblock,
     /// Options of dnsmasq: `address=`, `local=`, `server=`.
     Dnsmasq,
@@ -135,13 +141,13 @@ impl Format {
     /// What reads it.
     fn syntax(self, options: &Options) -> Box<dyn Syntax> {
         match self {
-            Self::Hosts => Box::new(hosts::Hosts),
+            Self::Hosts => Box::new(hosts::Hosts::new(options)),
             Self::Domains | Self::Wildcard => Box::new(domains::Domains::new(options)),
             Self::Adblock => Box::new(adblock::Adblock::default()),
             Self::Dnsmasq => Box::new(dnsmasq::Dnsmasq::default()),
             Self::Unbound => Box::new(unbound::Unbound::default()),
             Self::Rpz => Box::new(rpz::Rpz::default()),
-            Self::Dnscrypt => Box::new(dnscrypt::Dnscrypt::default()),
+            Self::Dnscrypt => Box::new(dnscrypt::Dnscrypt::new(options)),
             Self::Ips => Box::new(ips::Ips),
         }
     }
