@@ -15,9 +15,12 @@ mod guard;
 mod hosts;
 mod ips;
 mod names;
+mod nowhere;
 mod patterns;
 mod reader;
 mod rpz;
+#[cfg(test)]
+mod spelled;
 mod unbound;
 
 use serde::{Deserialize, Serialize};
