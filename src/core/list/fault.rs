@@ -61,6 +61,11 @@ pub enum Fault {
     TooLong,
     /// There is a control character in it.
     Control,
+    /// It is a trigger of an RPZ whose address is not written as it has to be:
+    /// length first, then the parts backwards.
+    BadTrigger,
+    /// It is an action of an RPZ without its final dot, which makes it a name in the zone.
+    RelativeTarget,
 }
 
 /// What kind of fault.
@@ -79,7 +84,7 @@ pub enum Class {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Cosmetic,
         Self::Url,
         Self::BrowserModifier,
@@ -103,6 +108,8 @@ impl Fault {
         Self::Malformed,
         Self::TooLong,
         Self::Control,
+        Self::BadTrigger,
+        Self::RelativeTarget,
     ];
 
     /// Its kind.
@@ -124,7 +131,9 @@ impl Fault {
             | Self::OutOfZone
             | Self::Malformed
             | Self::TooLong
-            | Self::Control => Class::Invalid,
+            | Self::Control
+            | Self::BadTrigger
+            | Self::RelativeTarget => Class::Invalid,
             Self::MatchesAll | Self::PublicSuffix | Self::Protected | Self::ProtectedAddress => {
                 Class::Refused
             }
@@ -161,6 +170,12 @@ impl fmt::Display for Fault {
             Self::Malformed => "does not fit the format of the list",
             Self::TooLong => "is longer than any rule",
             Self::Control => "has a control character in it",
+            Self::BadTrigger => {
+                "has an address that is not written as in 24.0.2.0.192.rpz-ip: length, then backwards"
+            }
+            Self::RelativeTarget => {
+                "lacks the final dot of its action, as in CNAME rpz-passthru. with a dot"
+            }
         })
     }
 }

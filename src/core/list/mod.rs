@@ -17,9 +17,12 @@ mod guard;
 mod hosts;
 mod ips;
 mod names;
+mod nowhere;
 mod patterns;
 mod reader;
 mod rpz;
+#[cfg(test)]
+mod spelled;
 #[cfg(test)]
 mod tests;
 mod unbound;
