@@ -27,6 +27,8 @@ pub enum Fault {
     /// It is a regular expression that cannot be matched in linear time
     /// (look-around, back-references).
     Backtracking,
+    /// It is a pattern for addresses. We match these by prefix only.
+    AddressPattern,
     /// It is a regular expression that is not valid or too large.
     BadPattern,
     /// There are more patterns than we are willing to try for each name.
@@ -79,7 +81,7 @@ pub enum Class {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Cosmetic,
         Self::Url,
         Self::BrowserModifier,
@@ -87,6 +89,7 @@ impl Fault {
         Self::BadModifier,
         Self::Rewrite,
         Self::Backtracking,
+        Self::AddressPattern,
         Self::BadPattern,
         Self::TooManyPatterns,
         Self::BadName,
@@ -113,6 +116,7 @@ impl Fault {
             Self::UnknownModifier
             | Self::Rewrite
             | Self::Backtracking
+            | Self::AddressPattern
             | Self::TooManyPatterns
             | Self::Forwarding
             | Self::Unseen => Class::Unsupported,
@@ -145,6 +149,7 @@ impl fmt::Display for Fault {
             Self::Backtracking => {
                 "needs look-around or back-references, which have no bound in time"
             }
+            Self::AddressPattern => "is a pattern for addresses, which are matched by prefix only",
             Self::BadPattern => "is a pattern that is not valid or too large",
             Self::TooManyPatterns => "is one pattern more than are tried for each name",
             Self::BadName => "does not name a host",
