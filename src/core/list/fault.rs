@@ -27,6 +27,8 @@ pub enum Fault {
     /// It is a regular expression that cannot be matched in linear time
     /// (look-around, back-references).
     Backtracking,
+    /// It is a pattern for addresses. We match these by prefix only.
+    AddressPattern,
     /// It is a regular expression that is not valid or too large.
     BadPattern,
     /// There are more patterns than we are willing to try for each name.
@@ -84,7 +86,7 @@ pub enum Class {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Cosmetic,
         Self::Url,
         Self::BrowserModifier,
@@ -92,6 +94,7 @@ impl Fault {
         Self::BadModifier,
         Self::Rewrite,
         Self::Backtracking,
+        Self::AddressPattern,
         Self::BadPattern,
         Self::TooManyPatterns,
         Self::BadName,
@@ -120,6 +123,7 @@ impl Fault {
             Self::UnknownModifier
             | Self::Rewrite
             | Self::Backtracking
+            | Self::AddressPattern
             | Self::TooManyPatterns
             | Self::Forwarding
             | Self::Unseen => Class::Unsupported,
@@ -154,6 +158,7 @@ impl fmt::Display for Fault {
             Self::Backtracking => {
                 "needs look-around or back-references, which have no bound in time"
             }
+            Self::AddressPattern => "is a pattern for addresses, which are matched by prefix only",
             Self::BadPattern => "is a pattern that is not valid or too large",
             Self::TooManyPatterns => "is one pattern more than are tried for each name",
             Self::BadName => "does not name a host",
