@@ -147,7 +147,7 @@ impl Format {
         match self {
             Self::Hosts => Box::new(hosts::Hosts::new(options)),
             Self::Domains | Self::Wildcard => Box::new(domains::Domains::new(options)),
-            Self::Adblock => Box::new(adblock::Adblock::default()),
+            Self::Adblock => Box::new(adblock::Adblock::new(options)),
             Self::Dnsmasq => Box::new(dnsmasq::Dnsmasq::default()),
             Self::Unbound => Box::new(unbound::Unbound::default()),
             Self::Rpz => Box::new(rpz::Rpz::default()),

@@ -42,9 +42,8 @@ pub(super) fn read(value: Option<&str>, allow: bool) -> Result<Answer, Fault> {
 fn short(value: &str) -> Result<Answer, Fault> {
     match of_code(value) {
         Ok(Some(answer)) => Ok(answer),
-        Ok(None) => Err(Fault::Rewrite),
         Err(_) if value.contains([' ', '/', '|', '"', '\'']) => Err(Fault::BadModifier),
-        Err(_) => Err(Fault::Rewrite),
+        Ok(None) | Err(_) => Err(Fault::Rewrite),
     }
 }
 

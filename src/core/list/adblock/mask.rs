@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::regex;
 use crate::core::list::Fault;
+use crate::core::prefix::Prefix;
 use crate::core::rule::Scope;
 
 /// What a pattern names.
@@ -15,8 +16,10 @@ use crate::core::rule::Scope;
 pub(super) enum Shape<'a> {
     /// Every name.
     All,
-    /// An address.
-    Address(IpAddr),
+    /// Addresses.
+    Prefix(Prefix),
+    /// What may be a host name, without any mark.
+    Bare(&'a str),
     /// What may be a host name.
     Name(Cow<'a, str>, Scope),
     /// What this regular expression matches.
@@ -47,7 +50,7 @@ pub(super) fn read(text: &str) -> Result<Shape<'_>, Fault> {
     let (core, ends) = ending(rest, dressed);
     sound(core)?;
     if let Some(address) = address(core) {
-        return Ok(Shape::Address(address));
+        return Ok(Shape::Prefix(address.into()));
     }
     if core.contains([':', '[', ']']) {
         return Err(Fault::Url); // a port, or a set of a shell
@@ -73,6 +76,12 @@ pub(super) fn read(text: &str) -> Result<Shape<'_>, Fault> {
             }
         }
         _ => {}
+    }
+    if start != Start::Anywhere
+        && !ends
+        && let Some(prefix) = octets(inner)
+    {
+        return Ok(Shape::Prefix(prefix));
     }
     regex_of(start, inner, ends).map(|regex| Shape::Pattern(regex.into()))
 }
@@ -129,13 +138,21 @@ fn address(core: &str) -> Option<IpAddr> {
     core.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(core).parse().ok()
 }
 
-/// A name without any mark is just itself. What is odd at an end is a part of a URL
-/// (`-ad-300x250.`, `_prebid_`, `.gif`).
+/// The addresses that begin with some whole octets: `192.0.2.`.
+fn octets(text: &str) -> Option<Prefix> {
+    let count = text.bytes().filter(|&byte| byte == b'.').count();
+    let padded = format!("{text}{}", PADDING.get(count.checked_sub(1)?)?);
+    let length = u8::try_from(8 * count).ok()?;
+    text.ends_with('.').then(|| Prefix::new(padded.parse().ok()?, length).ok())?
+}
+
+/// A name without any mark. What is odd at an end is a part of a URL (`-ad-300x250.`,
+/// `_prebid_`, `.gif`).
 fn bare_name(text: &str) -> Result<Shape<'_>, Fault> {
     let name = text.strip_suffix('.').unwrap_or(text);
     let odd = name.starts_with(['.', '-']) || name.ends_with(['.', '-', '_']);
     match name.contains('.') {
-        true if !odd => Ok(Shape::Name(name.into(), Scope::Exact)),
+        true if !odd => Ok(Shape::Bare(name)),
         false if !odd && !text.ends_with('.') && !name.contains('_') => Err(Fault::SingleLabel),
         _ => Err(Fault::Url),
     }
@@ -174,4 +191,5 @@ fn regex_of(start: Start, mask: &str, ends: bool) -> Result<String, Fault> {
     Ok(regex)
 }
 
+const PADDING: [&str; 3] = ["0.0.0", "0.0", "0"]; // what one, two and three octets lack
 const MAX_MASK: usize = 512; // bytes: twice the longest name, as there may be stars

@@ -8,7 +8,8 @@
 //! - `x^` and `x|` are open at their start: they match `notx`. `.x^` is what is below x.
 //! - An address is an address, whether the ends of its pattern are open or not.
 //! - `@@…$dnsrewrite` is not applied ([`dnsrewrite`]).
-//! - Patterns for addresses (`/^192\.0\.2\./`) are not applied; prefixes name these better.
+//! - `||192.0.2.` and `||192.0.2.*` are the prefix of these octets. Other patterns for
+//!   addresses (`/^192\.0\.2\./`) are not applied.
 //! - Directives (`!#if`, `!#include`) are comments; what they enclose is read.
 
 mod browser;
@@ -27,12 +28,14 @@ use line::{Line, Parts};
 use mask::Shape;
 use modifiers::Modifiers;
 
-use super::{Fault, Sink, Syntax, hosts, names, patterns};
+use super::{Fault, Options, Sink, Syntax, hosts, names, patterns};
 use crate::core::rule::{Action, Rule, Scope, Subject};
 
 /// Reads AdGuard's syntax.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Adblock {
+    /// What a bare name means.
+    bare: Scope,
     /// For the name of a rule.
     buffer: String,
     /// How many patterns have been compiled.
@@ -62,6 +65,12 @@ impl Syntax for Adblock {
 }
 
 impl Adblock {
+    /// A reader for a list that is to be read in this way.
+    pub(super) fn new(options: &Options) -> Self {
+        let bare = if options.subdomains { Scope::WithSubdomains } else { Scope::Exact };
+        Self { bare, buffer: String::new(), patterns: 0 }
+    }
+
     fn rule(&mut self, parts: Parts<'_>, sink: &mut dyn Sink) -> Result<(), Fault> {
         let shape = shape(parts.pattern)?;
         let modifiers = match parts.modifiers {
@@ -73,10 +82,14 @@ impl Adblock {
             Shape::All if limited => Subject::Everything,
             Shape::All => return Err(Fault::MatchesAll),
             // In AdGuard no address is ever outside the names that are excepted.
-            Shape::Address(_) if !modifiers.limits.not_below.is_empty() => {
+            Shape::Prefix(_) if !modifiers.limits.not_below.is_empty() => {
                 return Err(Fault::BadModifier);
             }
-            Shape::Address(address) => Subject::Prefix((*address).into()),
+            Shape::Prefix(prefix) => Subject::Prefix(*prefix),
+            Shape::Bare(name) => {
+                let scope = self.bare;
+                Subject::Host(host(name, scope, &mut self.buffer)?, scope)
+            }
             Shape::Name(name, scope) => {
                 Subject::Host(host(name, *scope, &mut self.buffer)?, *scope)
             }
@@ -104,8 +117,12 @@ impl Adblock {
 /// The name in `||name^`, if it is plain and no address.
 fn common(text: &str) -> Option<&str> {
     let name = text.strip_prefix("||")?.strip_suffix('^')?;
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    (plain && name.ends_with(|c: char| c.is_ascii_alphabetic())).then_some(name)
+    let mut dotted = false;
+    let plain = name.bytes().all(|byte| {
+        dotted |= byte == b'.';
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
+    });
+    (plain && dotted && name.ends_with(|c: char| c.is_ascii_alphabetic())).then_some(name)
 }
 
 /// What a pattern names.
@@ -119,6 +136,9 @@ fn shape(pattern: &str) -> Result<Shape<'_>, Fault> {
 
 /// The host name that `name` means.
 fn host<'a>(name: &str, scope: Scope, buffer: &'a mut String) -> Result<&'a str, Fault> {
+    if name.contains('_') && !name.contains('.') {
+        return Err(Fault::BadName); // a part of a URL
+    }
     let name = names::read(name, buffer)?;
     let last = name.rsplit('.').next().unwrap_or_default();
     if last.bytes().all(|b| b.is_ascii_digit()) {

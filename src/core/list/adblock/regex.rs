@@ -1,6 +1,7 @@
 //! Regular expressions of lists: idioms that are names, and what is for addresses.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use super::mask::Shape;
 use crate::core::list::Fault;
@@ -16,13 +17,16 @@ pub(super) fn read(regex: &str) -> Result<Shape<'_>, Fault> {
         return Ok(Shape::All);
     }
     if let Some((name, scope)) = idiom(regex) {
-        return Ok(match name.parse() {
-            Ok(address) if scope != Scope::Below => Shape::Address(address),
+        return Ok(match name.parse::<IpAddr>() {
+            Ok(address) if scope != Scope::Below => Shape::Prefix(address.into()),
             _ => Shape::Name(name.into(), scope),
         });
     }
     if !regex.is_ascii() {
         return Err(Fault::BadPattern);
+    }
+    if has_slash(regex) {
+        return Err(Fault::Url);
     }
     if is_for_addresses(regex) {
         return Err(Fault::AddressPattern);
@@ -69,6 +73,20 @@ fn literal(regex: &str) -> Option<String> {
         rest = after;
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// Whether a slash stands in it, other than in a set, which may be negated.
+fn has_slash(regex: &str) -> bool {
+    let (mut escaped, mut in_set) = (false, false);
+    regex.bytes().any(|byte| {
+        match byte {
+            b'[' if !escaped => in_set = true,
+            b']' if !escaped => in_set = false,
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+        byte == b'/' && !in_set
+    })
 }
 
 /// Whether it can only be meant for addresses in answers: it has a colon, or no letter,

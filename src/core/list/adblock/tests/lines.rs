@@ -110,6 +110,6 @@ mod delimiter {
         a_comma_at_the_end_is_no_modifier: "||a.example^$important," => "UnknownModifier";
         blanks_around_modifiers_are_cut: "||a.example^$important, dnstype=A" => "block +a.example important types=1";
         a_regex_with_flags_is_a_path: "/ads/i" => "Url";
-        a_regex_with_an_escaped_slash_is_whole: "/a\\/$b/" => "block /a\\/$b/";
+        a_regex_with_an_escaped_slash_is_whole: "/a[^\\/$]b/" => "block /a[^\\/$]b/";
     }
 }

@@ -1,6 +1,7 @@
 //! What each line means: one line, one test.
 
 use super::*;
+use crate::core::list::Format;
 use crate::core::rule::{Answer, Device, Limits};
 
 /// A test for each line: its name, the line, and what is read from it in the words of
@@ -70,16 +71,20 @@ impl<F: FnMut(&Rule<'_>)> Sink for Each<F> {
     fn fault(&mut self, _: Fault) {}
 }
 
+/// A reader with the usual options.
+fn reader() -> Adblock {
+    Adblock::new(&Options::of(Format::Adblock))
+}
+
 /// What a line means, in words; empty for a comment.
 fn read(line: &str) -> String {
     let mut found = Words::default();
-    Adblock::default().line(line, &mut found);
+    reader().line(line, &mut found);
     found.0.join("; ")
 }
 
 fn words(rule: &Rule<'_>) -> String {
-    let mut text = if rule.action == Action::Allow { "allow " } else { "block " }.to_owned();
-    text += &match rule.subject {
+    let subject = match rule.subject {
         Subject::Host(name, Scope::Exact) => format!("={name}"),
         Subject::Host(name, Scope::WithSubdomains) => format!("+{name}"),
         Subject::Host(name, Scope::Below) => format!(".{name}"),
@@ -87,26 +92,24 @@ fn words(rule: &Rule<'_>) -> String {
         Subject::Prefix(prefix) => prefix.to_string(),
         Subject::Everything => "everything".into(),
     };
-    for (holds, word) in [(rule.important, " important"), (rule.cancels, " cancels")] {
-        text += if holds { word } else { "" };
-    }
-    if rule.answer != Answer::Usual {
-        text += &format!(" {:?}", rule.answer);
-    }
+    let action = if rule.action == Action::Allow { "allow" } else { "block" };
+    let mut words = vec![action.into(), subject];
+    words.extend(rule.important.then(|| "important".into()));
+    words.extend(rule.cancels.then(|| "cancels".into()));
+    words.extend((rule.answer != Answer::Usual).then(|| format!("{:?}", rule.answer)));
     if let Some(limits) = &rule.limits {
         assert!(**limits != Limits::default(), "limits that limit nothing");
-        text += &limited(limits);
+        words.extend(limited(limits));
     }
-    text
+    words.join(" ")
 }
 
-fn limited(limits: &Limits) -> String {
+fn limited(limits: &Limits) -> impl Iterator<Item = String> {
     let device = |device: &Device| match device {
         Device::Address(prefix) => prefix.to_string(),
         Device::Name(name) => format!("'{name}'"),
     };
-    let mut text = String::new();
-    for (word, values) in [
+    [
         ("except", limits.not_below.iter().map(ToString::to_string).collect::<Vec<_>>()),
         ("types", limits.types.iter().map(ToString::to_string).collect()),
         ("not-types", limits.not_types.iter().map(ToString::to_string).collect()),
@@ -114,12 +117,10 @@ fn limited(limits: &Limits) -> String {
         ("not-for", limits.not_clients.iter().map(device).collect()),
         ("tags", limits.tags.clone()),
         ("not-tags", limits.not_tags.clone()),
-    ] {
-        if !values.is_empty() {
-            text += &format!(" {word}={}", values.join("|"));
-        }
-    }
-    text
+    ]
+    .into_iter()
+    .filter(|(_, values)| !values.is_empty())
+    .map(|(word, values)| format!("{word}={}", values.join("|")))
 }
 
 /// Whether the rule in `line` is about `name`.
@@ -140,20 +141,19 @@ fn matches(line: &str, name: &str) -> bool {
             Subject::Everything => true,
         });
     });
-    Adblock::default().line(line, &mut each);
+    reader().line(line, &mut each);
     found.unwrap_or_else(|| panic!("{line} is no rule: {}", read(line)))
 }
 
 /// Whether `bad` removes `rule`: equal in all but that it cancels.
 fn cancels(bad: &str, rule: &str) -> bool {
     let mut equal = None;
-    Adblock::default().line(
+    reader().line(
         rule,
         &mut Each(|rule: &Rule<'_>| {
             assert!(!rule.cancels);
             let cancelling = Rule { cancels: true, ..rule.clone() };
-            Adblock::default()
-                .line(bad, &mut Each(|bad: &Rule<'_>| equal = Some(*bad == cancelling)));
+            reader().line(bad, &mut Each(|bad: &Rule<'_>| equal = Some(*bad == cancelling)));
         }),
     );
     equal.unwrap_or_else(|| panic!("{} and {} are not two rules", read(bad), read(rule)))

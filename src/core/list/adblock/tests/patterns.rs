@@ -62,6 +62,7 @@ lines! {
     a_caret_in_the_middle_never_matches: "||a^b.example^" => "Url";
     a_caret_before_a_name_never_matches: "^a.example^" => "Url";
     a_bar_in_the_middle_never_matches: "||a|b.example^" => "Url";
+    a_suffix_with_underscores_alone_is_no_name: "||_prebid_^" => "BadName";
     a_single_word_is_no_rule: "ads" => "SingleLabel";
     a_single_word_between_bars_is_no_rule: "|ads|" => "SingleLabel";
     a_single_word_in_a_url_is_no_rule: "://ads^" => "SingleLabel";
@@ -105,14 +106,23 @@ lines! {
     a_prefix_is_of_a_url: "||192.0.2.0/24^" => "Url";
     a_part_of_an_address_is_no_name: "||192.0.2^" => "BadAddress";
     five_numbers_are_no_name: "||192.0.2.1.5^" => "BadAddress";
-    a_mask_for_addresses_is_not_applied: "||192.168.*^" => "AddressPattern";
-    the_start_of_addresses_is_not_applied: "://104.154." => "AddressPattern";
+    whole_octets_and_a_star_are_a_prefix: "||198.51.*" => "block 198.51.0.0/16";
+    whole_octets_and_an_end_are_a_prefix_too: "||198.51.100.*^" => "block 198.51.100.0/24";
+    whole_octets_are_a_prefix: "://198.51." => "block 198.51.0.0/16";
+    octets_after_a_star_are_not_applied: "||*.51.100^" => "BadAddress";
+    octets_around_a_star_are_not_applied: "||198.*.100^" => "AddressPattern";
+    a_part_of_an_octet_is_not_applied: "||198.5*" => "AddressPattern";
+    no_octet_is_above_255: "||198.256." => "AddressPattern";
+    a_dot_too_many_is_no_prefix: "||198.51.100.7." => "AddressPattern";
     zeros_and_hyphens_are_of_a_name: "|*0-0-0-0*^" => "block /0-0-0-0/";
     a_regex_for_addresses_is_not_applied: "/^203\\.0\\.113\\.(2[0-9]|3[0-2])$/" => "AddressPattern";
     a_regex_for_the_start_of_addresses_is_not_applied: "/^192\\.168\\./" => "AddressPattern";
     a_regex_for_a_network_is_not_applied: "/^10\\.\\d+\\.\\d+\\.\\d+$/" => "AddressPattern";
     a_regex_with_groups_for_addresses_is_not_applied: "/^(127|10)(\\.\\d{1,3}){3}$/" => "AddressPattern";
     a_regex_for_v6_is_not_applied: "/^f[cd][0-9a-f]{2}:/" => "AddressPattern";
+    a_regex_for_urls_is_of_a_url: "/^https?:\\/\\/a\\.example\\/[a-z]{8}\\.js/" => "Url";
+    a_regex_with_a_path_is_of_a_url: "/a\\.example\\/ads/" => "Url";
+    a_regex_without_slashes_in_a_set_is_a_pattern: "/^ads[^/]+\\.example/" => "block /^ads[^/]+\\.example/";
     a_regex_for_no_v6_address_is_not_applied: "/^::$/" => "AddressPattern";
     a_group_that_captures_nothing_is_no_colon: "/^(?:ads|pix)\\d/" => "block /^(?:ads|pix)\\d/";
     a_named_class_is_no_colon: "/^ad[[:digit:]]+/" => "block /^ad[[:digit:]]+/";
@@ -174,12 +184,22 @@ matching! {
     a_regex_is_unanchored: "/ads[0-9]/" => ["xads1.example", "a.ads2"] not ["ads.example"];
     a_regex_in_capitals_matches: "/^ADS\\d/" => ["ads1.example"] not ["xads1.example"];
     a_dot_in_a_regex_is_any_character: "/^a.example$/" => ["abexample", "a.example"] not ["aexample"];
-    an_escaped_slash_never_matches: "/ads\\/x/" => [] not ["ads", "adsx"];
 }
 
-/// AdGuard's test of an address: dots and digits are not compared as text.
 #[test]
-fn an_address_matches_no_longer_one() {
+fn an_address_with_an_open_end_matches_no_longer_one() {
     assert!(matches("||192.0.2.1", "192.0.2.1"));
     assert!(!matches("||192.0.2.1", "192.0.2.10"));
+}
+
+#[test]
+fn a_list_may_say_that_bare_names_mean_what_is_below_them() {
+    let mut adblock = Adblock::new(&Options { subdomains: true, ..Options::of(Format::Adblock) });
+    let mut found = Words::default();
+    for line in ["a.example", "|b.example|", "@@c.example$important", "ads"] {
+        adblock.line(line, &mut found);
+    }
+    let want =
+        ["block +a.example", "block =b.example", "allow +c.example important", "SingleLabel"];
+    assert_eq!(found.0, want);
 }
