@@ -274,40 +274,6 @@ pub struct UpstreamLine {
 }
 
 /// Counters since the start.
-    pub counters: Counters,
-    /// What keeps optout from doing its job, each with its remedy. Empty is good.
-    pub problems: Vec<String>,
-}
-
-/// One upstream.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UpstreamLine {
-    /// Address and port.
-    pub address: String,
-    /// Where it was learnt: `config`, `/etc/resolv.conf`, ….
-    pub source: String,
-    /// False after it failed to answer, until it answers again.
-    pub answering: bool,
-}
-
-/// One list in use.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ListLine {
-    /// Its name.
-    pub name: String,
-    /// `pack`, `hosts` or `domains`.
-    pub format: String,
-    /// Rules taken from it.
-    pub rules: u64,
-    /// Lines that are not rules and not comments.
-    pub ignored: u64,
-    /// Seconds since 1970 (UTC) of its last change; `None` for what is built in.
-    pub changed: Option<i64>,
-    /// Its mode.
-    pub mode: Mode,
-}
-
-/// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Counters {
     /// Packets that came out of the TUN.

@@ -28,7 +28,7 @@ use line::{Line, Parts};
 use mask::Shape;
 use modifiers::Modifiers;
 
-use super::{Fault, Options, Sink, Syntax, hosts, names, patterns};
+use super::{Fault, Format, Options, Sink, Syntax, hosts, names, patterns};
 use crate::core::rule::{Action, Rule, Scope, Subject};
 
 /// Reads AdGuard's syntax.
@@ -40,6 +40,8 @@ pub(super) struct Adblock {
     buffer: String,
     /// How many patterns have been compiled.
     patterns: usize,
+    /// For lines of hosts files, which such lists may hold.
+    hosts: hosts::Hosts,
 }
 
 impl Syntax for Adblock {
@@ -53,7 +55,7 @@ impl Syntax for Adblock {
         }
         match Line::of(text) {
             Line::Comment => {}
-            Line::Hosts => hosts::Hosts.line(text, sink),
+            Line::Hosts => self.hosts.line(text, sink),
             Line::Not(fault) => sink.fault(fault),
             Line::Rule(parts) => {
                 if let Err(fault) = self.rule(parts, sink) {
@@ -68,7 +70,8 @@ impl Adblock {
     /// A reader for a list that is to be read in this way.
     pub(super) fn new(options: &Options) -> Self {
         let bare = if options.subdomains { Scope::WithSubdomains } else { Scope::Exact };
-        Self { bare, buffer: String::new(), patterns: 0 }
+        let hosts = hosts::Hosts::new(&Options::of(Format::Hosts));
+        Self { bare, buffer: String::new(), patterns: 0, hosts }
     }
 
     fn rule(&mut self, parts: Parts<'_>, sink: &mut dyn Sink) -> Result<(), Fault> {
