@@ -50,7 +50,7 @@ impl Dnsmasq {
         let Some(rest) = value.strip_prefix('/') else {
             // The option is for all names, be it a server or an address.
             return sink.fault(match meaning(value) {
-                Ok(_) => Fault::MatchesAll,
+                Ok(_) | Err(Fault::Rewrite) => Fault::MatchesAll,
                 Err(fault) => fault,
             });
         };

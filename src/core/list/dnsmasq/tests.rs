@@ -40,6 +40,7 @@ spells! { Dnsmasq::default();
     all_names_by_star_are_refused: "local=/*/" => ["MatchesAll"];
     all_names_by_star_and_dot_are_refused: "local=/*./" => ["MatchesAll"];
     all_names_by_no_domain_are_refused: "address=0.0.0.0" => ["MatchesAll"];
+    all_names_diverted_by_no_domain_are_refused: "address=192.0.2.4" => ["MatchesAll"];
     an_empty_option_is_for_all_names: "local=" => ["MatchesAll"];
     names_without_a_dot_are_no_rule: "local=//" => ["NoRule"];
     a_server_for_names_without_a_dot_is_no_block: "server=//192.0.2.1" => ["Forwarding"];

@@ -62,6 +62,7 @@ spells! { Rpz::default();
     v6_with_host_bits: "48.zz.1.0.db8.2001.rpz-ip CNAME ." => ["block 2001:db8::/48"];
     v6_of_eight_words: "128.5.C0A8.FFFF.0.1.0.db8.2001.rpz-ip CNAME ." => ["block 2001:db8:0:1:0:ffff:c0a8:5"];
     v6_with_zeros_at_the_end: "64.zz.2.0.0.rpz-ip CNAME ." => ["block 0:0:2::/64"];
+    v6_of_words_and_zeros: "64.0.0.0.0.0.1.0.0.rpz-ip CNAME ." => ["block 0:0:1::/64"];
     v6_of_zeros_written_out: "80.0.0.0.1.0.0.0.0.rpz-ip CNAME ." => ["block ::1:0:0:0/80"];
     v6_with_zeros_at_the_start: "80.0.0.0.1.zz.rpz-ip CNAME ." => ["block ::1:0:0:0/80"];
     v6_with_both_ends_left: "128.1.zz.2001.rpz-ip CNAME ." => ["block 2001::1"];
@@ -266,6 +267,49 @@ spells! { Rpz::default();
     a_bare_name_is_malformed: "x.example" => ["Malformed"];
     a_line_of_hosts_is_malformed: "0.0.0.0 x.example" => ["Malformed"];
     an_adblock_rule_is_malformed: "||x.example^" => ["Malformed"];
+}
+
+// Whole zones as the tests of resolvers have them (unbound `rpz_qname`, `rpz_respip`,
+// `rpz_clientip`; PowerDNS `load_rpz_ok`, `load_rpz_dups`, `load_rpz_dups_allow`,
+// `basic.rpz`), told with names of ours.
+spells! { Rpz::default();
+    the_soa_names_the_zone_from_the_origin_above:
+        "$ORIGIN net.test.\nrpz 3600 IN SOA ns.rpz.net.test. a.test. (\n 1 2 3\n 4 5 )\n 3600 IN NS ns.rpz.net.test.\n$ORIGIN rpz.net.test.\na.example CNAME \t." =>
+        ["NoRule", "NoRule", "NoRule", "NoRule", "block a.example"];
+    actions_of_questions:
+        "a.example CNAME .\na.example CNAME *. ; again, on purpose\n*.a.example TXT \"data\"\nb.a.example CNAME *.\nc.a.example CNAME rpz-passthru.\ndrop.example CNAME rpz-drop." =>
+        ["block a.example", "Malformed", "Rewrite", "block b.a.example nodata", "allow c.a.example", "block drop.example drop"];
+    actions_of_answers:
+        "8.0.0.0.10.rpz-ip CNAME *.\n16.0.0.10.10.rpz-ip CNAME .\n24.0.10.10.10.rpz-ip CNAME rpz-drop.\n32.10.10.10.10.rpz-ip CNAME rpz-passthru.\n32.zz.db8.2001.rpz-ip CNAME *.\n48.zz.aa.db8.2001.rpz-ip CNAME .\n64.zz.bb.aa.db8.2001.rpz-ip CNAME rpz-drop.\n128.1.zz.cc.bb.aa.db8.2001.rpz-ip CNAME rpz-passthru.\n128.123.zz.cc.bb.aa.db8.2001.rpz-ip AAAA 2001:db8::123" =>
+        [
+            "block 10.0.0.0/8 nodata", "block 10.10.0.0/16", "block 10.10.10.0/24 drop", "allow 10.10.10.10",
+            "block 2001:db8::/32 nodata", "block 2001:db8:aa::/48", "block 2001:db8:aa:bb::/64 drop",
+            "allow 2001:db8:aa:bb:cc::1", "Rewrite",
+        ];
+    actions_of_clients:
+        "24.0.1.0.192.rpz-client-ip CNAME *.\n24.0.2.0.192.rpz-client-ip CNAME rpz-drop.\n24.0.3.0.192.rpz-client-ip CNAME rpz-passthru.\n24.0.4.0.192.rpz-client-ip CNAME rpz-tcp-only.\n24.0.5.0.192.rpz-client-ip A 192.0.2.1\n24.0.5.0.192.rpz-client-ip TXT \"42\"" =>
+        [
+            "block everything nodata for 192.0.1.0/24", "block everything drop for 192.0.2.0/24",
+            "allow everything for 192.0.3.0/24", "NoRule", "Rewrite", "Rewrite",
+        ];
+    all_triggers_in_one_zone:
+        "$ORIGIN rpz.test.\n$TTL 1H\n@ SOA LOCALHOST. a.test. (\n 1 1h 15m 30d 2h)\n NS LOCALHOST.\n\nn.example CNAME . ; no name\nd.example CNAME *. ; no data\nw.example A 192.0.2.9\n AAAA 2001:db8::9\n*.z.example CNAME garden.test.\nok.z.example CNAME rpz-passthru.\ny.example CNAME *.garden.test.\n*.y.example CNAME *.garden.test.\n24.0.2.0.192.rpz-ip CNAME .\n32.1.2.0.192.rpz-ip CNAME rpz-passthru.\nns.example.rpz-nsdname CNAME .\n32.zz.db8.2001.rpz-nsip CNAME .\n25.128.2.0.192.rpz-ip A 172.16.0.1\n25.128.2.0.192.rpz-ip A 172.16.0.2\n25.128.2.0.192.rpz-ip MX 10 mx.example\n25.128.2.0.192.rpz-ip TXT \"call us.\"" =>
+        [
+            "NoRule", "NoRule", "NoRule", "NoRule", "block n.example", "block d.example nodata", "Rewrite", "Rewrite",
+            "Rewrite", "allow ok.z.example", "Rewrite", "Rewrite", "block 192.0.2.0/24", "allow 192.0.2.1",
+            "Unseen", "Unseen", "Rewrite", "Rewrite", "Rewrite", "Rewrite",
+        ];
+    a_zone_that_is_refused_elsewhere_for_two_kinds_of_data:
+        "$TTL 300\n\n@ IN SOA a.test. b.test. (\n 1 ; serial\n 60 ; refresh\n 60 ; retry\n 432000 ; expire\n 60 ) ; ttl\n IN NS LOCALHOST.\nq.example CNAME .\nq.example IN A 192.0.2.4" =>
+        ["NoRule", "NoRule", "NoRule", "block q.example", "Malformed"];
+    a_zone_that_is_refused_elsewhere_for_two_aliases: "q.example CNAME .\nq.example CNAME rpz-passthru" =>
+        ["block q.example", "Malformed"];
+    a_zone_of_pairs_with_other_actions:
+        "$TTL 2h;\n$ORIGIN rpz.test.\n@ SOA a.test. b.test ( 1 12h 15m 3w 2h)\n  NS a.test.  \n; names\n;; names\nn.example CNAME .\n*.n.example CNAME .\nmail.n.example CNAME rpz-passthru.\n*.d.example CNAME rpz-drop.\n*.t.example CNAME rpz-tcp-only.\nl.example CNAME why.test.\n*.l.example A 192.168.2.5\n32.1.0.0.10.rpz-client-ip CNAME rpz-tcp-only.\n*.e.example.rpz-nsdname CNAME ." =>
+        [
+            "NoRule", "NoRule", "NoRule", "NoRule", "block n.example", "block *.n.example", "allow mail.n.example",
+            "block *.d.example drop", "NoRule", "Rewrite", "Rewrite", "NoRule", "Unseen",
+        ];
 }
 
 #[test]
