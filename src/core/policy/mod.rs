@@ -209,7 +209,7 @@ impl Policy {
         Arc::new(RuleText {
             list: list.map_or_else(|| "?".into(), |list| list.name.clone()),
             line: rule.line,
-            text: self.rules.text(rule).into(),
+            text: self.rules.written(rule).into(),
             vendor: list.and_then(List::vendor).cloned(),
         })
     }

@@ -256,7 +256,7 @@ impl UserRules {
     }
 
     pub(super) fn text(&self, at: RuleRef) -> String {
-        self.set.text(RuleRef { list: 0, ..at })
+        self.set.written(RuleRef { list: 0, ..at })
     }
 
     pub(super) fn name_an_app(&self) -> bool {
