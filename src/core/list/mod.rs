@@ -19,6 +19,7 @@ mod patterns;
 mod reader;
 mod rpz;
 mod unbound;
+pub mod vet;
 
 use serde::{Deserialize, Serialize};
 
