@@ -82,7 +82,7 @@ pub fn objection(new: Size, good: Option<Size>) -> Option<Objection> {
     if new.has_few() && !good.is_some_and(Size::has_few) {
         return Some(Objection::FewRules(new));
     }
-    if new.rules > MOST_RULES && !good.is_some_and(|good| good.rules > MOST_RULES) {
+    if new.rules > MOST_RULES && good.is_none_or(|good| good.rules <= MOST_RULES) {
         return Some(Objection::TooMany { rules: new.rules });
     }
     let (from, to) = (good?.rules, new.rules);

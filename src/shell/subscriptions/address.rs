@@ -43,7 +43,7 @@ fn v6_not_public(address: Ipv6Addr) -> Option<&'static str> {
     Some(match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => "an address of this device itself",
         [0xfe80..=0xfebf, ..] => "a link-local address",
-        [0xfc00..=0xfdff, ..] | [0xfec0..=0xfeff, ..] => "an address of a home network",
+        [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => "an address of a home network",
         [0xff00..=0xffff, ..] => "a multicast address",
         [0x2001, 0, ..] => "an address inside a tunnel",
         // Nothing else is given out (RFC 4291, section 2.4).
@@ -54,12 +54,16 @@ fn v6_not_public(address: Ipv6Addr) -> Option<&'static str> {
 
 /// The IPv4 address that packets to this one end at.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = address.segments();
     let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(join(g, h)), // mapped; RFC 6052
-        [0, 0, 0, 0, 0, 0] if g != 0 => Some(join(g, h)), // "compatible", RFC 4291
-        [0x2002, ..] => Some(join(b, c)),                 // 6to4, RFC 3056
+    match address.segments() {
+        // Mapped (RFC 4291), and for translators (RFC 6052).
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(join(high, low))
+        }
+        // "Compatible" (RFC 4291); the first of them are something else, such as `::1`.
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(join(high, low)),
+        // 6to4 (RFC 3056).
+        [0x2002, high, low, ..] => Some(join(high, low)),
         _ => None,
     }
 }
@@ -144,6 +148,8 @@ fn without_dots(place: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -267,6 +273,18 @@ mod tests {
         }
         for bad in ["http://b.example/", "file:///etc/passwd", "javascript:x", "//", "/ a b"] {
             assert!(join(&base, bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_says_a_redirect_leads_to_https_or_nowhere(location in ".{0,40}") {
+            let base = parse("https://a.example/x/y").unwrap();
+            if let Ok(uri) = join(&base, &location) {
+                prop_assert_eq!(uri.scheme_str(), Some("https"));
+                prop_assert!(!uri.host().unwrap().is_empty());
+                prop_assert!(!uri.authority().unwrap().as_str().contains('@'));
+            }
         }
     }
 

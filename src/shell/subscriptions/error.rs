@@ -264,6 +264,11 @@ pub enum UpdateError {
     /// The bytes are no list.
     #[error("what came is {0}, and no list; open its address in a browser to see what is there")]
     NotAList(NotText),
+    /// It is in no format that we know.
+    #[error(
+        "what came is in no format of lists that optout knows; check that its address is that of a list, or name its format"
+    )]
+    NoFormat,
     /// There is no rule in it.
     #[error("what came {problem}; check that its address is that of a list, or name its format")]
     NoRule {

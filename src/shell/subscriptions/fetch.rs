@@ -130,10 +130,14 @@ impl Fetcher {
         progress: &mut Progress<'_>,
     ) -> Result<Fetched, FetchError> {
         let deadline = Instant::now() + self.bounds.total;
-        let mut uri = address::parse(wanted.url)?;
+        let first = address::parse(wanted.url)?;
+        let mut uri = first.clone();
         for _ in 0..=self.bounds.redirects {
             let cut = Arc::new(AtomicBool::new(false));
-            let response = self.ask(&uri, wanted, deadline, cut.clone())?;
+            // The user speaks for the server of the list, not for where it sends us.
+            let allow_private = wanted.allow_private && uri.host() == first.host();
+            let to_ask = Wanted { allow_private, ..wanted };
+            let response = self.ask(&uri, to_ask, deadline, cut.clone())?;
             match response.status().as_u16() {
                 200 => {
                     let validators = Validators::of(&response);

@@ -140,9 +140,8 @@ impl Store {
     /// [`StoreError::NoOlder`], and others.
     pub fn rollback(&self, id: &ListId, now: i64) -> Result<Version, StoreError> {
         self.change(id, None, |record| {
-            if record.good.len() < 2 {
-                return Err(StoreError::NoOlder { id: id.clone() });
-            }
+            let back = record.good.get(1).cloned();
+            let back = back.ok_or_else(|| StoreError::NoOlder { id: id.clone() })?;
             let left = record.good.remove(0);
             record.refused.retain(|sha256| *sha256 != left.sha256);
             record.refused.insert(0, left.sha256.clone());
@@ -150,7 +149,7 @@ impl Store {
             record.held =
                 Some(Held { version: left, why: "is one that was gone back from".into() });
             record.changed = Some(now);
-            Ok(record.good.first().cloned().expect("two were there"))
+            Ok(back)
         })
     }
 
@@ -196,7 +195,7 @@ impl Store {
     /// # Errors
     ///
     /// [`StoreError`], if that cannot be done.
-    pub fn heal(&self, id: &ListId) -> Result<Option<String>, StoreError> {
+    pub fn heal(&self, id: &ListId, now: i64) -> Result<Option<String>, StoreError> {
         let record = self.known(id)?;
         let whole = |version: &&Version| self.is_whole(id, version);
         let damaged: Vec<u32> =
@@ -206,7 +205,7 @@ impl Store {
         }
         self.change(id, None, |record| {
             record.good.retain(|version| !damaged.contains(&version.number));
-            (record.validators_of, record.changed) = (None, record.tried);
+            (record.validators_of, record.changed) = (None, Some(now));
             Ok(Some(match record.current() {
                 Some(_) => format!(
                     "the text of list \"{id}\" was damaged on the disk; the version before it is \
@@ -280,9 +279,11 @@ impl Store {
         source: Option<&Source>,
         change: impl FnOnce(&mut Record) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let folder = self.folder(id);
         if source.is_some() {
-            let folder = self.folder(id);
             make_folder(&folder).map_err(|source| StoreError::Write { path: folder, source })?;
+        } else if !folder.exists() {
+            return Err(StoreError::Unknown { id: id.clone() });
         }
         let _lock = self.lock()?;
         let mut record = match (self.record(id), source) {

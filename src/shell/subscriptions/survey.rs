@@ -18,10 +18,12 @@ pub enum Found {
     List(Size),
     /// It cannot be one.
     NotAList(NotText),
+    /// It is text in no format that is known.
+    NoFormat,
 }
 
 /// A look by the reader of lists. `options` is asked how a list is read, and is
-/// shown its first 64 KiB; if it does not know either, there is no rule in it.
+/// shown its first 64 KiB; `None` is for a text in no format that is known.
 pub fn survey(
     options: impl Fn(&Source, &[u8]) -> Option<Options>,
     guard: Arc<Guard>,
@@ -33,7 +35,7 @@ pub fn survey(
             return Ok(Found::NotAList(what));
         }
         let Some(options) = options(source, &head) else {
-            return Ok(Found::List(Size { lines: 1, ..Size::default() }));
+            return Ok(Found::NoFormat);
         };
         let mut reader = Reader::new(options, guard.clone());
         let mut whole = head.as_slice().chain(text);

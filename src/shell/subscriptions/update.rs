@@ -234,6 +234,7 @@ impl Updater<'_> {
         let size = match (self.survey)(source, &mut text.open().map_err(read)?).map_err(read)? {
             Found::List(size) => size,
             Found::NotAList(what) => return Err(UpdateError::NotAList(what)),
+            Found::NoFormat => return Err(UpdateError::NoFormat),
         };
         let odd = objection(size, comparable(record, source));
         if let Some(odd) = odd.filter(|odd| !odd.may_be_accepted()) {

@@ -378,6 +378,16 @@ fn a_list_on_a_device_of_ones_own_is_allowed_by_the_user() {
 }
 
 #[test]
+fn l7_private_addresses_are_allowed_to_the_list_and_not_to_where_it_redirects() {
+    let server = Server::new(|_, wire| redirect(wire, "https://router.example/reboot"));
+    server.dial.name("lists.example", &["192.168.1.2"]);
+    server.dial.name("router.example", &["192.168.1.1"]);
+    let why = get_with(&fetcher(&server, bounds()), URL, true).unwrap_err();
+    assert!(why.contains("its server is at 192.168.1.1"), "{why}");
+    assert_eq!(server.heads().len(), 1);
+}
+
+#[test]
 fn a_list_may_be_at_an_address_literal() {
     let server = Server::giving("a.example\n");
     let text = get_with(&fetcher(&server, bounds()), "https://192.0.2.7:8443/", false);
@@ -427,12 +437,13 @@ fn l9_an_unconditional_request_is_not_answered_by_unchanged() {
 
 #[test]
 fn what_a_server_gave_is_sent_back_to_it() {
-    let server = Server::new(|asked, wire| match asked.before {
-        0 => bytes(wire, &["ETag: W/\"x\"", "Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT"], b"a"),
-        _ => {
-            head(wire, 304, &[])?;
-            Ok(End::Word)
+    let server = Server::new(|asked, wire| {
+        if asked.before == 0 {
+            let modified = "Last-Modified: Mon, 01 Jan 2024 00:00:00 GMT";
+            return bytes(wire, &["ETag: W/\"x\"", modified], b"a");
         }
+        head(wire, 304, &[])?;
+        Ok(End::Word)
     });
     let fetcher = fetcher(&server, bounds());
     let ask = |known: &Validators| {
@@ -519,7 +530,7 @@ struct Slow;
 
 impl Dial for Slow {
     fn resolve(&self, _: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
-        thread::sleep(Duration::from_secs(3));
+        thread::sleep(Duration::from_secs(15));
         Ok(Vec::new())
     }
 
@@ -539,7 +550,7 @@ fn a_resolver_that_takes_long_is_left_alone_at_the_bound() {
     let begun = Instant::now();
     let why = get_with(&fetcher, URL, false).unwrap_err();
     assert!(why.starts_with("the name of its server is not found (timed out)"), "{why}");
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < Duration::from_secs(7));
 }
 
 #[test]

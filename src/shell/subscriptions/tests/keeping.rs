@@ -61,10 +61,10 @@ fn l16_after_kill_9_at_any_moment_a_whole_version_is_in_force() {
         child.kill().unwrap();
         child.wait().unwrap();
 
-        let text = text(&store, &id);
-        let (first, last) = (text.lines().next().unwrap(), text.lines().last().unwrap());
+        let whole = text(&store, &id);
+        let (first, last) = (whole.lines().next().unwrap(), whole.lines().last().unwrap());
         assert_eq!(first, last);
-        assert_eq!(text, version(first[2..].parse().unwrap()));
+        assert_eq!(whole, version(first[2..].parse().unwrap()));
         for version in &store.record(&id).unwrap().unwrap().good {
             assert!(store.is_whole(&id, version), "{version:?}");
         }
@@ -157,14 +157,8 @@ fn l17_on_a_full_disk_the_old_version_stays_whole_and_a_sentence_says_so() {
         let state = scratch.0.display();
         sh(&format!("mount -t tmpfs -o size=96k tmpfs {state}"));
         // Too random to be packed well.
-        let large = |seed: u64| -> String {
-            (0..14_000_u64)
-                .map(|n| {
-                    format!("{:016x}.example\n", (n + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-                })
-                .collect()
-        };
-        let (small, big) = (names(100), large(1));
+        let line = |n: u64| format!("{:016x}.example\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let (small, big) = (names(100), (0..14_000).map(line).collect::<Vec<_>>().concat());
         let server = Server::new(move |asked, wire| match asked.before {
             0 => plain(wire, &small),
             _ => plain(wire, &big),
@@ -230,14 +224,14 @@ fn l18_where_the_text_in_force_is_damaged_the_one_before_is_put_in_force() {
         world.takes();
     }
     let id = world.source.id.clone();
-    assert_eq!(world.store.heal(&id).unwrap(), None);
+    assert_eq!(world.store.heal(&id, NOW).unwrap(), None);
     fs::write(world.folder().join("3.txt.gz"), b"rubbish").unwrap();
     fs::remove_file(world.folder().join("2.txt.gz")).unwrap();
-    let said = world.store.heal(&id).unwrap().unwrap();
+    let said = world.store.heal(&id, NOW).unwrap().unwrap();
     assert!(said.contains("was damaged on the disk; the version before it is in force"), "{said}");
     assert_eq!(world.text(), names(1));
     fs::write(world.folder().join("1.txt.gz"), b"").unwrap();
-    let said = world.store.heal(&id).unwrap().unwrap();
+    let said = world.store.heal(&id, NOW).unwrap().unwrap();
     assert!(said.contains("there is no other"), "{said}");
     world.takes();
     assert_eq!(world.text(), names(4));
@@ -256,6 +250,19 @@ fn l18_a_record_that_makes_no_sense_is_set_aside_by_the_next_update() {
         world.takes();
         assert_eq!(world.text(), "a.example\n");
     }
+}
+
+#[test]
+fn a_list_that_is_not_known_is_said_so_and_not_made() {
+    let scratch = Scratch::new();
+    let store = Store::at(&scratch.0);
+    let id: ListId = "a".parse().unwrap();
+    assert!(matches!(store.rollback(&id, NOW), Err(StoreError::Unknown { .. })));
+    assert!(matches!(store.accept(&id, NOW), Err(StoreError::Unknown { .. })));
+    assert!(matches!(store.heal(&id, NOW), Err(StoreError::Unknown { .. })));
+    assert!(matches!(store.line(&id, 1), Err(StoreError::Unknown { .. })));
+    assert_eq!(store.record(&id).unwrap(), None);
+    assert_eq!(super::files(&scratch.0), [""; 0]);
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn domains() -> Box<Survey<'static>> {
 
 /// A list of so many names.
 fn names(count: usize) -> String {
-    (0..count).map(|n| format!("h{n}.example\n")).collect()
+    (0..count).map(|n| format!("h{n}.example\n")).collect::<Vec<_>>().concat()
 }
 
 /// The files in a folder, in order.

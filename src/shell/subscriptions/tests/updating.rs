@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::server::{End, Server, bytes, head, plain};
 use super::{NOW, Scratch, World, bounds, domains, names, source};
 use crate::shell::subscriptions::{
-    Fetcher, Outcome, Source, Store, StoreError, SystemDial, Updater, given_roots, update,
+    Fetcher, Outcome, Source, Store, StoreError, SystemDial, Updater, given_roots, survey, update,
 };
 
 /// A server whose text can be changed.
@@ -362,6 +362,16 @@ fn a_line_is_shown_as_its_author_wrote_it() {
     assert_eq!(line(2).as_deref(), Some("0.0.0.0 A.example # why"));
     assert_eq!(line(3).as_deref(), Some("last.example"));
     assert_eq!((line(4), line(0)), (None, None));
+}
+
+#[test]
+fn l4_a_text_in_no_known_format_is_refused() {
+    let world = World::new(&Server::giving("one\ntwo\n"));
+    let look = survey(|_: &Source, _: &[u8]| None, Arc::default());
+    let updater = Updater { store: &world.store, fetcher: &world.fetcher, survey: &look };
+    let outcome = updater.update(&world.source, NOW, &mut |_, _| {});
+    let Outcome::Failed { why } = outcome else { panic!("{outcome:?}") };
+    assert!(why.starts_with("what came is in no format of lists that optout knows; "), "{why}");
 }
 
 #[test]
