@@ -23,5 +23,6 @@ pub mod route;
 pub mod rulebook;
 pub mod signals;
 pub mod state;
+pub mod subscriptions;
 pub mod tun;
 pub mod upstream;
