@@ -13,6 +13,7 @@
 //! only where no rule blocks. So to watch a list does to traffic exactly what
 //! switching it off does. The user's own rules know no watch mode.
 
+mod limits;
 mod user;
 
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ use crate::core::prefix::Prefix;
 use crate::core::rules::{Builder as RulesBuilder, Hit, Kind, List, RuleSet, Scope};
 use crate::core::time::Instant;
 use crate::core::verdict::{Mode, RuleRef, RuleText, Verdict, Why};
+pub use limits::ListLimits;
 pub use user::{App, UserRule, UserRuleError, UserSubject};
 use user::{USER, UserRules};
 
