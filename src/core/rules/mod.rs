@@ -15,7 +15,7 @@ use crate::core::catalog::{self, Action, Pack, Subject as Named};
 use crate::core::list::{Counts, Format};
 use crate::core::prefix::Prefix;
 pub use crate::core::rule::Scope;
-use crate::core::rule::{Rule, Subject};
+use crate::core::rule::{Answer, Limits, Rule, Subject};
 use crate::core::verdict::{Mode, RuleRef};
 use names::Names;
 use prefixes::Prefixes;
@@ -26,6 +26,16 @@ pub struct RuleSet {
     names: Names,
     prefixes: Prefixes,
     lists: Vec<List>,
+    details: std::collections::HashMap<RuleRef, Details>,
+    everything: Vec<(RuleRef, Action)>,
+    limits: Vec<Limits>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Details {
+    important: bool,
+    answer: Answer,
+    limits: Option<u16>,
 }
 
 /// One list or pack, without its rules.
@@ -59,6 +69,12 @@ pub struct Hit {
     pub rule: RuleRef,
     /// What it says.
     pub action: Action,
+    /// `$important`.
+    pub important: bool,
+    /// How a block is answered.
+    pub answer: Answer,
+    /// When and for whom it holds: for [`RuleSet::limits`].
+    pub limits: Option<u16>,
     /// How near it is to what was looked up: length of the name or prefix in
     /// it. Comparable only between hits of one lookup.
     pub nearness: usize,
@@ -101,15 +117,28 @@ impl RuleSet {
     /// Tells `found` every rule that names `host` (in the form of [`HostName`](crate::core::host::HostName)),
     /// from the widest to the nearest. Allocates nothing.
     pub fn visit(&self, host: &str, mut found: impl FnMut(Hit)) {
-        self.names.visit(host, |nearness, hit| {
-            found(Hit { rule: hit.rule, action: hit.action, nearness });
-        });
+        for &(rule, action) in &self.everything {
+            found(self.hit(rule, action, 0));
+        }
+        self.names.visit(host, |nearness, hit| found(self.hit(hit.rule, hit.action, nearness)));
+    }
+
+    /// When and for whom a rule holds.
+    #[must_use]
+    pub fn limits(&self, id: u16) -> Option<&Limits> {
+        self.limits.get(usize::from(id))
+    }
+
+    fn hit(&self, rule: RuleRef, action: Action, nearness: usize) -> Hit {
+        let Details { important, answer, limits } =
+            self.details.get(&rule).copied().unwrap_or_default();
+        Hit { rule, action, important, answer, limits, nearness }
     }
 
     /// Tells `found` every rule that names `address`, from the widest to the nearest.
     pub fn visit_address(&self, address: IpAddr, mut found: impl FnMut(Hit)) {
         self.prefixes.visit(address, |prefix, rule, action| {
-            found(Hit { rule, action, nearness: prefix.length().into() });
+            found(self.hit(rule, action, prefix.length().into()));
         });
     }
 
@@ -127,7 +156,7 @@ impl RuleSet {
     /// What is written there: `a.example`, `*.a.example` or a prefix. A line of a hosts
     /// file that has several names is given with all of them, up to a point.
     #[must_use]
-    pub fn text(&self, rule: RuleRef) -> String {
+    pub fn text(&self, rule: RuleRef, _subject: &str) -> String {
         let names = self.names.at(rule).map(|(name, scope)| match scope {
             Scope::Exact => name.to_owned(),
             Scope::WithSubdomains => format!("*.{name}"),
@@ -198,13 +227,27 @@ impl Builder {
 
     /// Adds a rule of a list. False if the set is full.
     pub fn rule(&mut self, line: u32, rule: &Rule<'_>) -> bool {
+        let limits = rule.limits.as_ref().map(|limits| {
+            self.set.limits.push((**limits).clone());
+            u16::try_from(self.set.limits.len() - 1).unwrap_or(u16::MAX)
+        });
+        let details = Details { important: rule.important, answer: rule.answer, limits };
+        let place = RuleRef { list: self.current(), line };
+        if limits.is_some() || details.important || details.answer != Answer::Usual {
+            self.set.details.insert(place, details);
+            self.keep_repeated = true;
+        }
         match rule.subject {
             Subject::Host(host, scope) => self.host(line, host, scope, rule.action),
             Subject::Prefix(prefix) => {
                 self.prefix(line, prefix, rule.action);
                 true
             }
-            Subject::Pattern(_) | Subject::Everything => true,
+            Subject::Everything => {
+                self.set.everything.push((place, rule.action));
+                true
+            }
+            Subject::Pattern(_) => true,
         }
     }
 
@@ -378,7 +421,7 @@ mod tests {
         for (line, want) in
             [(3, "a.example"), (4, ""), (5, "b.example *.c.example"), (6, "192.0.2.0/24")]
         {
-            assert_eq!(set.text(RuleRef { list: 0, line }), want);
+            assert_eq!(set.text(RuleRef { list: 0, line }, ""), want);
         }
     }
 
