@@ -137,7 +137,7 @@ pub fn user_rule(
     })?;
     UserRule::new(allow, &rule.subject, rule.exact)
         .and_then(|made| made.only_for(rule.app.as_deref(), client))
-        .map(|made| Some(made.until(until)))
+        .map(|made| Some(made.until(until).during(rule.schedule.as_deref())))
         .map_err(|error| error.to_string())
 }
 
