@@ -1,6 +1,7 @@
 //! What a user may write, and what is said to the user who wrote something else.
 
 use super::*;
+use crate::core::list::Format;
 
 #[test]
 fn the_empty_file_is_the_default() {
