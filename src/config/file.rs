@@ -45,6 +45,8 @@ pub(super) struct File {
     pub log_level: LogLevel,
     pub journal: Journal,
     pub vendors: BTreeMap<String, Mode>,
+    pub devices: Vec<Device>,
+    pub schedules: BTreeMap<String, Vec<String>>,
     pub lists: Vec<List>,
 }
 
@@ -55,6 +57,15 @@ pub(super) struct Journal {
     pub keep_days: i64,
     pub max_mb: i64,
     pub flush_seconds: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Device {
+    pub name: String,
+    pub addresses: Vec<String>,
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -192,6 +203,8 @@ impl Default for File {
             log_level: LogLevel::Info,
             journal: Journal::default(),
             vendors: BTreeMap::new(),
+            devices: Vec::new(),
+            schedules: BTreeMap::new(),
             lists: Vec::new(),
         }
     }

@@ -115,7 +115,7 @@ mod tests {
             ("hosts.txt", "hosts-txt"),
             ("My  own: List!", "my-own-list"),
             ("../../etc", "etc"),
-            ("日本", "list-7b6a29cf"),
+            ("日本", "list-9f26ee51"),
             ("", "list-811c9dc5"),
         ] {
             assert_eq!(id_of(name), want, "{name}");

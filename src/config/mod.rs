@@ -8,6 +8,7 @@
 mod error;
 mod file;
 mod list;
+mod schedule;
 mod sound;
 
 use std::collections::BTreeMap;
@@ -19,12 +20,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::policy::{BlockAnswer, Canaries, UserSubject};
+use crate::core::policy::{BlockAnswer, Canaries, NamedDevice, UserSubject};
 use crate::core::prefix::Prefix;
 use crate::core::verdict::Mode;
 
 pub use error::ConfigError;
 pub use list::{EVERY, ListSource, Place, id_of};
+pub use schedule::Schedule;
 
 /// A sound configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -65,6 +67,10 @@ pub struct Config {
     pub journal: Journal,
     /// Modes of vendors by key. Whether such a vendor exists is not known here.
     pub vendors: BTreeMap<String, Written<Mode>>,
+    /// Devices that have a name.
+    pub devices: Vec<NamedDevice>,
+    /// Times of the week, by name: 1 to 40 of a-z, 0-9, `-` and `_`.
+    pub schedules: BTreeMap<String, Schedule>,
     /// Lists, in the order that decides which one is named in a verdict.
     pub lists: Vec<ListSource>,
     /// Names, `*.` names and prefixes that the user lets through.

@@ -1,5 +1,6 @@
 //! From what was written to what it means, or to what is wrong with it.
 
+mod device;
 mod list;
 
 use std::collections::BTreeMap;
@@ -57,6 +58,8 @@ impl<'a> Checker<'a> {
             case_randomization: file.case_randomization,
             journal: self.journal(&file.journal)?,
             vendors: self.vendors(file.vendors),
+            devices: self.devices(file.devices)?,
+            schedules: self.schedules(file.schedules)?,
             lists: self.lists(file.lists)?,
             allow: self.subjects("allow", &file.allow)?,
             block: self.subjects("block", &file.block)?,
@@ -71,6 +74,7 @@ impl<'a> Checker<'a> {
 
     /// What no key can be checked for alone.
     fn together(&self, config: &Config) -> Checked<()> {
+        self.known(&config.lists, &config.devices, &config.schedules)?;
         if config.dns_table == config.address_table {
             return self.wrong("address_table", "is the same as \"dns_table\"; choose another");
         }

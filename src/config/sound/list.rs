@@ -75,10 +75,11 @@ impl Checker<'_> {
     }
 
     fn limits(&self, at: At, file: &file::List) -> Checked<ListLimits> {
-        let mut clients = Vec::with_capacity(file.clients.len());
-        for (n, text) in file.clients.iter().enumerate() {
-            clients.push(self.list_client(&at.key(&format!("clients.{n}")), text)?);
-        }
+        let client = |text: &String| match text.parse() {
+            Ok(prefix) => Device::Address(prefix),
+            Err(_) => Device::Name(text.clone()),
+        };
+        let clients = file.clients.iter().map(client).collect();
         for (n, text) in file.apps.iter().enumerate() {
             if text.is_empty() || text.contains(['/', '\0']) {
                 let problem = format!(
@@ -89,16 +90,6 @@ impl Checker<'_> {
         }
         let apps = file.apps.iter().map(|text| App::from(text.as_str())).collect();
         Ok(ListLimits { clients, apps, schedule: file.schedule.as_deref().map(Into::into) })
-    }
-
-    /// A device by its name or by addresses.
-    fn list_client(&self, path: &str, text: &str) -> Checked<Device> {
-        if let Ok(prefix) = text.parse() {
-            return Ok(Device::Address(prefix));
-        }
-        let problem =
-            format!("cannot hold {text:?}; write an address, a prefix or the name of a device");
-        self.wrong(path, &problem)
     }
 
     fn every(&self, at: At, file: &file::List, place: &Place) -> Checked<Option<Duration>> {

@@ -281,6 +281,12 @@ impl Policy {
         self.user.next_end(now).into_iter().chain(change).min()
     }
 
+    /// Whether the schedules that it was made with may be over.
+    #[must_use]
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.next_change.is_some_and(|change| change <= now)
+    }
+
     /// The lists and packs in use, with their modes.
     pub fn lists(&self) -> impl Iterator<Item = (&List, Mode)> {
         self.rules.lists().iter().zip(self.lists.iter().map(|list| list.mode))

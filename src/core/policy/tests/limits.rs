@@ -179,6 +179,7 @@ fn a_policy_knows_when_the_next_schedule_begins_and_which_are_used() {
     let ends = UserRule::new(true, "c.example", false).unwrap().until(at(7));
     let policy = builder.user_rules([ends]).next_change(Some(at(5))).build();
     assert_eq!(policy.next_end(at(4)), Some(at(5)));
+    assert!(!policy.is_over(at(4)) && policy.is_over(at(5)) && policy.is_over(at(6)));
     assert_eq!(policy.next_end(at(5)), Some(at(7)));
     assert_eq!(policy.next_end(at(7)), None);
 }
