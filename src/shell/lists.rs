@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 
 use thiserror::Error;
 
-use crate::config::ListFile;
+use crate::config::{ListSource, Place};
 use crate::core::catalog;
 use crate::core::list::{Format, Guard, MAX_LINE, Options, Reader};
 use crate::core::rules::{Builder, Kind, RuleSet};
@@ -72,7 +72,7 @@ pub enum ListError {
 /// # Errors
 ///
 /// The first list that cannot be used, and why.
-pub fn load(lists: &[ListFile]) -> Result<Loaded, (&ListFile, ListError)> {
+pub fn load(lists: &[ListSource]) -> Result<Loaded, (&ListSource, ListError)> {
     let mut builder = Builder::default();
     let mut changed = Vec::new();
     for pack in catalog::embedded() {
@@ -80,14 +80,18 @@ pub fn load(lists: &[ListFile]) -> Result<Loaded, (&ListFile, ListError)> {
         changed.push(None);
     }
     for list in lists.iter().filter(|list| list.mode != Mode::Off) {
-        changed.push(read(list, &mut builder).map_err(|error| (list, error))?);
+        let Place::Path(path) = &list.place else { continue };
+        changed.push(read(list, path, &mut builder).map_err(|error| (list, error))?);
     }
     Ok(Loaded { rules: Arc::new(builder.build()), changed })
 }
 
 /// Reads one list into `builder`. Yields when the file was changed.
-fn read(source: &ListFile, builder: &mut Builder) -> Result<Option<i64>, ListError> {
-    let path = &source.path;
+fn read(
+    source: &ListSource,
+    path: &PathBuf,
+    builder: &mut Builder,
+) -> Result<Option<i64>, ListError> {
     let fail = |source| ListError::Read { path: path.clone(), source };
     // Looked at before it is opened: to open a pipe would wait for its writer.
     let meta = path.metadata().map_err(fail)?;
@@ -99,17 +103,18 @@ fn read(source: &ListFile, builder: &mut Builder) -> Result<Option<i64>, ListErr
     }
     let file = File::open(path).map_err(fail)?;
     builder.list(&source.name, Kind::File(source.format.unwrap_or(Format::Domains)), source.mode);
-    read_lines(BufReader::new(file), source, builder)?;
+    read_lines(BufReader::new(file), source, path, builder)?;
     let time = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     Ok(time.and_then(|time| i64::try_from(time.as_secs()).ok()))
 }
 
 fn read_lines(
     mut file: impl BufRead,
-    source: &ListFile,
+    source: &ListSource,
+    path: &PathBuf,
     builder: &mut Builder,
 ) -> Result<(), ListError> {
-    let path = || source.path.clone();
+    let path = || path.clone();
     let format = source.format.unwrap_or(Format::Domains);
     let options = Options {
         subdomains: source.subdomains.unwrap_or(format.subdomains()),
@@ -171,11 +176,10 @@ mod tests {
     use crate::core::time::Instant;
     use crate::core::verdict::Verdict;
 
-    fn source(dir: &Path, name: &str, text: &[u8]) -> ListFile {
+    fn source(dir: &Path, name: &str, text: &[u8]) -> ListSource {
         let path = dir.join(name);
         std::fs::write(&path, text).unwrap();
-        let (name, mode) = (name.into(), Mode::Enforce);
-        ListFile { path, line: 1, name, format: None, subdomains: None, mode }
+        ListSource::new(Place::Path(path), name)
     }
 
     fn dir(name: &str) -> PathBuf {
@@ -213,8 +217,8 @@ mod tests {
         assert_eq!(loaded.changed.len(), loaded.rules.lists().len());
         assert!(loaded.changed.last().unwrap().unwrap() > 1_700_000_000);
 
-        let exact = ListFile { subdomains: Some(false), ..domains };
-        let wide = ListFile { subdomains: Some(true), ..hosts };
+        let exact = ListSource { subdomains: Some(false), ..domains };
+        let wide = ListSource { subdomains: Some(true), ..hosts };
         let loaded = load(&[exact, wide]).unwrap();
         assert!(!blocks(&loaded, "x.c.example") && blocks(&loaded, "x.a.example"));
         std::fs::remove_dir_all(dir).unwrap();
@@ -226,10 +230,15 @@ mod tests {
         let page = source(&dir, "page.txt", b"<html>\n<p>Sign in\n");
         let good = source(&dir, "good.txt", b"g.example\n");
         let empty = source(&dir, "empty.txt", b"# nothing yet\n");
-        let gone = ListFile { path: dir.join("gone.txt"), ..good.clone() };
-        let folder = ListFile { path: dir.clone(), ..good.clone() };
+        let gone = ListSource { place: Place::Path(dir.join("gone.txt")), ..good.clone() };
+        let folder = ListSource { place: Place::Path(dir.clone()), ..good.clone() };
         let big = source(&dir, "big.txt", b"");
-        File::options().write(true).open(&big.path).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        File::options()
+            .write(true)
+            .open(dir.join("big.txt"))
+            .unwrap()
+            .set_len(MAX_BYTES + 1)
+            .unwrap();
         for (bad, want) in [
             (page, "page.txt has no rule in 2 lines"),
             (gone, "gone.txt: No such file"),
@@ -241,7 +250,7 @@ mod tests {
             let said = error.to_string();
             assert_eq!(list, &bad);
             assert!(said.contains(want) && !said.contains('\n'), "{said}");
-            let off = ListFile { mode: Mode::Off, ..bad };
+            let off = ListSource { mode: Mode::Off, ..bad };
             assert!(load(&[off]).is_ok(), "what is off is not read");
         }
         assert!(blocks(&load(&[empty, good]).unwrap(), "g.example"));

@@ -21,6 +21,7 @@ pub(crate) mod ready;
 pub mod resolvers;
 pub mod route;
 pub mod rulebook;
+pub mod schedules;
 pub mod signals;
 pub mod state;
 pub mod subscriptions;

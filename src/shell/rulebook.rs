@@ -8,16 +8,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use crate::config::{Config, ConfigError};
 use crate::core::catalog;
-use crate::core::policy::{Policy, UserRule};
+use crate::core::policy::{self, Policy, UserRule};
 use crate::core::time::Instant;
 use crate::request;
 use crate::shell::clock;
 use crate::shell::config_file::{self, ConfigFileError, DEFAULT_PATH};
 use crate::shell::lists::{self, ListError, Loaded};
+use crate::shell::schedules::Schedules;
 use crate::shell::state::State;
 
 /// Lists as they were read, from which policies are made quickly.
@@ -95,7 +98,10 @@ impl Rulebook {
         let (now, wall) = (clock::now(), clock::wall_seconds());
         for rule in &state.rules.known {
             match user_rule(rule, now, wall) {
-                Ok(Some(rule)) => user.push(rule),
+                Ok(Some(made)) => {
+                    problems.extend(unknown_schedule(rule, config));
+                    user.push(made);
+                }
                 Ok(None) => {}
                 Err(error) => problems.push(error),
             }
@@ -105,15 +111,45 @@ impl Rulebook {
             .strict(config.strict)
             .block_answer(config.block_answer)
             .canaries(config.canaries)
+            .devices(config.devices.iter().cloned())
             .user_rules(user);
+        for list in &config.lists {
+            builder = builder.list_limits(&list.name, list.limits.clone());
+        }
         let configured = config.vendors.iter().map(|(key, mode)| (key, mode.value));
         let chosen = state.vendors.iter().filter_map(|(key, vendor)| Some((key, vendor.mode?)));
         for (key, mode) in configured.chain(chosen) {
             builder = builder.vendor(key, mode);
         }
-        (Arc::new(builder.build()), problems)
+        (Arc::new(at_this_time(builder, config, now).build()), problems)
     }
 }
+
+/// Tells the policy which schedules hold now, and when to make it anew. Where
+/// nothing is limited to a schedule nobody is woken for one.
+fn at_this_time(builder: policy::Builder, config: &Config, now: Instant) -> policy::Builder {
+    let all = config.schedules.iter().map(|(name, schedule)| (name.as_str(), schedule));
+    let used: Vec<_> = all.filter(|(name, _)| builder.uses_schedule(name)).collect();
+    if used.is_empty() {
+        return builder;
+    }
+    let (schedules, wall) = (Schedules::new(used, TimeZone::system()), Timestamp::now());
+    let change = schedules.until_change(wall).map(|left| now + left.min(LOOK_AGAIN));
+    builder.schedules(schedules.active(wall)).next_change(change)
+}
+
+/// What is wrong with a rule for a time that the configuration does not know.
+fn unknown_schedule(rule: &request::UserRule, config: &Config) -> Option<String> {
+    let name = rule.schedule.as_ref().filter(|name| !config.schedules.contains_key(*name))?;
+    Some(format!(
+        "your rule for {:?} never holds: [schedules] has no {name:?}; add it, or remove the rule",
+        rule.subject
+    ))
+}
+
+/// How long a schedule is trusted: a clock may be set, and sleep may be longer
+/// than it seemed.
+const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// The rule as core knows it; `None` if its time is over.
 ///
@@ -137,7 +173,7 @@ pub fn user_rule(
     })?;
     UserRule::new(allow, &rule.subject, rule.exact)
         .and_then(|made| made.only_for(rule.app.as_deref(), client))
-        .map(|made| Some(made.until(until)))
+        .map(|made| Some(made.until(until).during(rule.schedule.as_deref())))
         .map_err(|error| error.to_string())
 }
 

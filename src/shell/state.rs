@@ -318,6 +318,7 @@ mod tests {
             until: Some(1_800_000_000),
             app: None,
             client: Some("192.0.2.7".into()),
+            schedule: Some("night".into()),
         };
         let vendor = Vendor {
             mode: Some(Mode::Watch),

@@ -335,7 +335,8 @@ async fn next(live: &mut Option<Subscription>) -> Option<LogLine> {
 }
 
 fn same_scope(known: &UserRule, new: &UserRule) -> bool {
-    (&known.subject, &known.app, &known.client) == (&new.subject, &new.app, &new.client)
+    (&known.subject, &known.app, &known.client, &known.schedule)
+        == (&new.subject, &new.app, &new.client, &new.schedule)
 }
 
 /// What a running daemon cannot change.
