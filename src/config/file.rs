@@ -91,6 +91,8 @@ pub(super) struct List {
     pub every: Option<String>,
     pub sha256: Option<String>,
     pub minisign: Option<String>,
+    #[serde(default)]
+    pub private: bool,
     pub watch_for: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! A list, and how it is to be used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::core::list::Format;
@@ -35,8 +35,10 @@ pub struct ListSource {
     pub every: Option<Duration>,
     /// What its text must have as its SHA-256.
     pub sha256: Option<[u8; 32]>,
-    /// The key (minisign, base64) that its text must be signed by.
-    pub minisign: Option<String>,
+    /// Keys (minisign, base64) of which one must have signed its text; empty for none.
+    pub minisign: Vec<String>,
+    /// Whether it may lie at a private address.
+    pub allow_private: bool,
     /// How long it is only watched after it was first read.
     pub watch_for: Option<Duration>,
 }
@@ -68,7 +70,8 @@ impl ListSource {
             limits: ListLimits::default(),
             every,
             sha256: None,
-            minisign: None,
+            minisign: Vec::new(),
+            allow_private: false,
             watch_for: None,
         }
     }
@@ -97,10 +100,80 @@ pub fn id_of(name: &str) -> String {
     id
 }
 
+impl Place {
+    /// What comes after the last `/`; of an address without that, the host.
+    #[must_use]
+    pub fn last_part(&self) -> String {
+        match self {
+            Self::Path(path) => file_name(path),
+            Self::Url(url) => {
+                let end = url.find(['?', '#']).unwrap_or(url.len());
+                let parts = url.get(..end).unwrap_or_default().split('/');
+                parts.filter(|part| !part.is_empty()).next_back().unwrap_or_default().into()
+            }
+        }
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Why this is no address that a list can be fetched from. What is left is for
+/// who fetches it.
+#[must_use]
+pub fn why_no_url(url: &str) -> Option<&'static str> {
+    if url.starts_with("http://") {
+        return Some("over http anyone on the way can change a list; write https://");
+    }
+    let host = url
+        .strip_prefix("https://")
+        .map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let Some(host) = host.filter(|host| !host.is_empty()) else {
+        return Some("write an address that begins with https://");
+    };
+    if host.contains('@') {
+        return Some("a name and a password have no place in it");
+    }
+    if url.len() > LONGEST_URL || url.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Some("write at most 2000 characters, without spaces");
+    }
+    None
+}
+
+/// Why this is no key of minisign, after its name. Only the look of it: whether it is
+/// a key that can be used is found when it is.
+#[must_use]
+pub fn why_no_key(text: &str) -> Option<&'static str> {
+    let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    let good = text.len() == MINISIGN && text.starts_with("RW") && text.chars().all(base64);
+    (!good).then_some(
+        "is no public key of minisign; write the second line of its .pub file, 56 characters that \
+         begin with RW",
+    )
+}
+
+/// Reads a SHA-256 in hexadecimal.
+#[must_use]
+pub fn digest(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != digest.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(pairs) {
+        let digit = |c: u8| char::from(c).to_digit(16);
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(digest)
+}
+
 /// How often a list of the web is looked after unless said otherwise: most are
 /// made anew once a day.
 pub const EVERY: Duration = Duration::from_secs(24 * 3600);
 
+const LONGEST_URL: usize = 2000; // characters; what browsers and servers take for sure
+const MINISIGN: usize = 56; // characters: base64 of two bytes of kind, eight of number, 32 of key
 const LONGEST_ID: usize = 40; // characters; with what is added, far below what a file system takes
 const BASIS: u32 = 0x811c_9dc5; // FNV-1a, 32 bits
 const PRIME: u32 = 0x0100_0193; // FNV-1a, 32 bits

@@ -25,7 +25,7 @@ use crate::core::prefix::Prefix;
 use crate::core::verdict::Mode;
 
 pub use error::ConfigError;
-pub use list::{EVERY, ListSource, Place, id_of};
+pub use list::{EVERY, ListSource, Place, digest, id_of, why_no_key, why_no_url};
 pub use schedule::Schedule;
 
 /// A sound configuration.

@@ -4,29 +4,40 @@
 //! start and on a reload, the command line to check a configuration and to judge
 //! without the daemon, so all of them find the same things wrong.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, ListSource, Place};
 use crate::core::catalog;
 use crate::core::policy::{self, Policy, UserRule};
 use crate::core::time::Instant;
+use crate::core::verdict::Mode;
 use crate::request;
 use crate::shell::clock;
 use crate::shell::config_file::{self, ConfigFileError, DEFAULT_PATH};
-use crate::shell::lists::{self, ListError, Loaded};
+use crate::shell::list_sources;
+use crate::shell::lists::original::Originals;
+use crate::shell::lists::{self, Compiled, Input, ListError};
+use crate::shell::subscriptions::Store;
 use crate::shell::schedules::Schedules;
 use crate::shell::state::State;
 
-/// Lists as they were read, from which policies are made quickly.
+/// Lists as they were compiled, from which policies are made quickly.
 #[derive(Debug)]
 pub struct Rulebook {
-    loaded: Loaded,
+    compiled: Compiled,
+    /// Every list there is, the ones that are off too.
+    sources: Vec<ListSource>,
+    /// The lists in the compiled rules, in their order, after the packs.
+    inputs: Vec<Input>,
+    /// What keeps a list from being in use.
+    problems: Vec<String>,
 }
 
 /// Why there are no rules: one line, exit code 2. On a reload the old ones stay
@@ -45,6 +56,9 @@ pub enum RulebookError {
         /// What is wrong, with its line.
         error: ConfigError,
     },
+    /// The rules could not be put together at all.
+    #[error("cannot put the lists together: {0}; free some space in the state directory")]
+    Compile(#[source] io::Error),
     /// It names a list that cannot be used.
     #[error("{}:{line}: {error}", path.display())]
     List {
@@ -58,31 +72,117 @@ pub enum RulebookError {
 }
 
 impl Rulebook {
-    /// Reads the configuration as [`config_file::load`] does, and every list
-    /// that it names.
+    /// Reads the configuration as [`config_file::load`] does, and takes the rules of
+    /// its lists and of those that the user added.
     ///
     /// # Errors
     ///
     /// [`RulebookError`].
     pub fn load(named: Option<&Path>) -> Result<(Config, Self), RulebookError> {
+        let config = Self::config(named)?;
+        let state = State::look(&config.state_dir).unwrap_or_default();
+        let rulebook = Self::read(&config, named, &state, || {})?;
+        Ok((config, rulebook))
+    }
+
+    /// Reads the configuration alone.
+    ///
+    /// # Errors
+    ///
+    /// [`RulebookError::File`] and [`RulebookError::Vendor`].
+    pub fn config(named: Option<&Path>) -> Result<Config, RulebookError> {
         let config = config_file::load(named)?;
-        let path = || named.unwrap_or(Path::new(DEFAULT_PATH)).to_path_buf();
         let vendors: Vec<_> = catalog::EMBEDDED.iter().map(|&(key, _)| key).collect();
-        config
-            .check_vendors(&vendors)
-            .map_err(|error| RulebookError::Vendor { path: path(), error })?;
-        let loaded = lists::load(&config.lists).map_err(|(list, error)| RulebookError::List {
-            path: path(),
-            line: list.line,
+        config.check_vendors(&vendors).map_err(|error| RulebookError::Vendor {
+            path: named.unwrap_or(Path::new(DEFAULT_PATH)).to_path_buf(),
             error,
         })?;
-        Ok((config, Self { loaded }))
+        Ok(config)
+    }
+
+    /// Takes the rules of all lists; `compiling` is called if they must be compiled.
+    ///
+    /// A file that the configuration names must be there: who believes to be protected
+    /// by a list that is not there is not. What was added or comes over the network
+    /// is left out with a problem, for the rest protects all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`RulebookError::List`] and [`RulebookError::Compile`].
+    pub fn read(
+        config: &Config,
+        named: Option<&Path>,
+        state: &State,
+        mut compiling: impl FnMut(),
+    ) -> Result<Self, RulebookError> {
+        let (sources, mut problems) = list_sources::all(config, state);
+        let store = Store::at(&config.state_dir);
+        let wall = clock::wall_seconds();
+        let on = |source: &&ListSource| list_sources::mode(source, state, wall).0 != Mode::Off;
+        let mut inputs = Vec::new();
+        for source in sources.iter().filter(on) {
+            match input(source, &store) {
+                Ok(input) => inputs.push(input),
+                Err(why) => problems.push(why),
+            }
+        }
+        loop {
+            let (n, error) = match lists::load(&inputs, &config.state_dir, &mut compiling) {
+                Ok(compiled) => {
+                    problems.extend(compiled.problem.clone());
+                    return Ok(Self { compiled, sources, inputs, problems });
+                }
+                Err((_, ListError::Compile(error))) => return Err(RulebookError::Compile(error)),
+                Err(failed) => failed,
+            };
+            let source = inputs.remove(n).source;
+            if matches!(source.place, Place::Path(_)) && config.lists.contains(&source) {
+                let path = named.unwrap_or(Path::new(DEFAULT_PATH)).to_path_buf();
+                return Err(RulebookError::List { path, line: source.line, error });
+            }
+            match healed(&source, &store) {
+                Some((input, why)) => {
+                    inputs.insert(n, input);
+                    problems.push(why);
+                }
+                None => problems.push(format!("list {:?} is not in use: {error}", source.name)),
+            }
+        }
     }
 
     /// When each list was changed, in the order of [`Policy::lists`].
     #[must_use]
-    pub fn changed(&self) -> &[Option<i64>] {
-        &self.loaded.changed
+    pub fn changed(&self) -> Vec<Option<i64>> {
+        let packs = self.compiled.rules.lists().len().saturating_sub(self.inputs.len());
+        let files = self.inputs.iter().map(|input| input.changed);
+        std::iter::repeat_n(None, packs).chain(files).collect()
+    }
+
+    /// Every list there is, those that are off or not there yet too.
+    #[must_use]
+    pub fn sources(&self) -> &[ListSource] {
+        &self.sources
+    }
+
+    /// What keeps a list from being in use, or the rules from being kept.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Finds lines as they were written, of lists and packs. It reads files, so it is
+    /// not for the daemon's loop.
+    #[must_use]
+    pub fn originals(&self) -> Originals {
+        Originals::new(self.inputs.iter().map(|input| (input.source.name.clone(), input.text.clone())))
+    }
+
+    /// Gives the memory back that is only needed to confirm a verdict; it returns by
+    /// itself where it is needed.
+    pub fn let_go(&self) {
+        if let Some(mapping) = &self.compiled.mapping {
+            mapping.let_go(&self.compiled.rules.cold());
+        }
     }
 
     /// The policy of now, and the user's rules in `state` that make no sense.
@@ -106,15 +206,18 @@ impl Rulebook {
                 Err(error) => problems.push(error),
             }
         }
-        let mut builder = Policy::builder(Arc::clone(&self.loaded.rules))
+        let mut builder = Policy::builder(Arc::clone(&self.compiled.rules))
             .mode(config.mode)
             .strict(config.strict)
             .block_answer(config.block_answer)
             .canaries(config.canaries)
             .devices(config.devices.iter().cloned())
             .user_rules(user);
-        for list in &config.lists {
-            builder = builder.list_limits(&list.name, list.limits.clone());
+        for list in &self.sources {
+            let (mode, _) = list_sources::mode(list, state, wall);
+            builder = builder
+                .list_mode(&list.name, mode)
+                .list_limits(&list.name, list.limits.clone());
         }
         let configured = config.vendors.iter().map(|(key, mode)| (key, mode.value));
         let chosen = state.vendors.iter().filter_map(|(key, vendor)| Some((key, vendor.mode?)));
@@ -123,6 +226,38 @@ impl Rulebook {
         }
         (Arc::new(at_this_time(builder, config, now).build()), problems)
     }
+}
+
+/// The text that a list is read from; why there is none.
+fn input(source: &ListSource, store: &Store) -> Result<Input, String> {
+    let source = source.clone();
+    match &source.place {
+        Place::Path(path) => {
+            let time = path.metadata().and_then(|meta| meta.modified()).ok();
+            let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let changed = since.and_then(|since| i64::try_from(since.as_secs()).ok());
+            Ok(Input { text: path.clone(), source, changed })
+        }
+        Place::Url(_) => {
+            let id = source.id.parse().map_err(|error| format!("{:?}: {error}", source.name))?;
+            match store.in_force(&id) {
+                Ok(Some((text, changed))) => Ok(Input { text, source, changed }),
+                Ok(None) => Err(format!(
+                    "list {:?} has not been fetched yet; it is when the network is there, or with \
+                     `optout lists update`",
+                    source.name
+                )),
+                Err(error) => Err(error.to_string()),
+            }
+        }
+    }
+}
+
+/// The version before a damaged one, and what to tell the user.
+fn healed(source: &ListSource, store: &Store) -> Option<(Input, String)> {
+    let id = source.id.parse().ok()?;
+    let said = store.heal(&id, clock::wall_seconds()).ok()??;
+    Some((input(source, store).ok()?, said))
 }
 
 /// Tells the policy which schedules hold now, and when to make it anew. Where

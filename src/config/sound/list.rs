@@ -1,11 +1,10 @@
 //! Lists: from what was written to what it means.
 
-use std::path::Path;
 use std::time::Duration;
 
 use crate::config::error::line_of;
 use crate::config::file::{self, ListKind};
-use crate::config::list::{EVERY, ListSource, Place, id_of};
+use crate::config::list::{EVERY, ListSource, Place, digest, id_of, why_no_key, why_no_url};
 use crate::core::policy::{App, ListLimits};
 use crate::core::rule::Device;
 
@@ -51,6 +50,7 @@ impl Checker<'_> {
             limits: self.limits(at, file)?,
             every: self.every(at, file, &place)?,
             sha256: self.sha256(at, file.sha256.as_deref())?,
+            allow_private: file.private,
             minisign: self.minisign(at, file.minisign.as_deref())?,
             watch_for: self.watch_for(at, file.watch_for.as_deref())?,
             name,
@@ -134,15 +134,12 @@ impl Checker<'_> {
         }
     }
 
-    /// Only the look of it: whether it is a key that can be used is found when it is.
-    fn minisign(&self, at: At, text: Option<&str>) -> Checked<Option<String>> {
-        let Some(text) = text else { return Ok(None) };
-        let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
-        if text.len() == MINISIGN && text.starts_with("RW") && text.chars().all(base64) {
-            return Ok(Some(text.into()));
+    fn minisign(&self, at: At, text: Option<&str>) -> Checked<Vec<String>> {
+        let Some(text) = text else { return Ok(Vec::new()) };
+        match why_no_key(text) {
+            None => Ok(vec![text.into()]),
+            Some(why) => self.wrong(&at.key("minisign"), why),
         }
-        let problem = "is no public key of minisign; write the second line of its .pub file, 56 characters that begin with RW";
-        self.wrong(&at.key("minisign"), problem)
     }
 }
 
@@ -166,42 +163,7 @@ impl Place {
         }
     }
 
-    /// What comes after the last `/`; of an address without that, the host.
-    fn last_part(&self) -> String {
-        match self {
-            Self::Path(path) => file_name(path),
-            Self::Url(url) => {
-                let end = url.find(['?', '#']).unwrap_or(url.len());
-                let parts = url.get(..end).unwrap_or_default().split('/');
-                parts.filter(|part| !part.is_empty()).next_back().unwrap_or_default().into()
-            }
-        }
-    }
-}
 
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// Why this is no address that a list can be fetched from. What is left is for
-/// who fetches it.
-fn why_no_url(url: &str) -> Option<&'static str> {
-    if url.starts_with("http://") {
-        return Some("over http anyone on the way can change a list; write https://");
-    }
-    let host = url
-        .strip_prefix("https://")
-        .map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    let Some(host) = host.filter(|host| !host.is_empty()) else {
-        return Some("write an address that begins with https://");
-    };
-    if host.contains('@') {
-        return Some("a name and a password have no place in it");
-    }
-    if url.len() > LONGEST_URL || url.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return Some("write at most 2000 characters, without spaces");
-    }
-    None
 }
 
 /// Reads `90m`, `24h`, `7d` or `2w`. Seconds.
@@ -218,20 +180,5 @@ fn duration(text: &str) -> Option<u64> {
     all_digits.then(|| digits.parse::<u64>().ok()?.checked_mul(unit)).flatten()
 }
 
-fn digest(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != digest.len() || !rest.is_empty() {
-        return None;
-    }
-    for (byte, pair) in digest.iter_mut().zip(pairs) {
-        let digit = |c: u8| char::from(c).to_digit(16);
-        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
-    }
-    Some(digest)
-}
-
 const HOUR: u64 = 3600; // seconds
 const DAY: u64 = 24 * HOUR;
-const LONGEST_URL: usize = 2000; // characters; what browsers and servers take for sure
-const MINISIGN: usize = 56; // characters: base64 of two bytes of kind, eight of number, 32 of key

@@ -99,6 +99,17 @@ impl Store {
         Text::open(&path, version).map_err(|source| StoreError::Read { path, source })
     }
 
+    /// The file with the text in force, packed, and when it became that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store::record`].
+    pub fn in_force(&self, id: &ListId) -> Result<Option<(PathBuf, Option<i64>)>, StoreError> {
+        let Some(record) = self.record(id)? else { return Ok(None) };
+        let file = |version: &Version| self.text_path(id, version.number);
+        Ok(record.current().map(|version| (file(version), record.changed)))
+    }
+
     /// A line of the text in force, from 1, as its author wrote it and cut to
     /// [`LONGEST_LINE`] bytes. Reads all that is before it.
     ///
