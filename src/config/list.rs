@@ -99,7 +99,7 @@ pub fn id_of(name: &str) -> String {
 
 /// How often a list of the web is looked after unless said otherwise: most are
 /// made anew once a day.
-pub const EVERY: Duration = Duration::from_secs(24 * 3600);
+pub const EVERY: Duration = Duration::from_hours(24);
 
 const LONGEST_ID: usize = 40; // characters; with what is added, far below what a file system takes
 const BASIS: u32 = 0x811c_9dc5; // FNV-1a, 32 bits

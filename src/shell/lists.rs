@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -87,19 +87,15 @@ pub fn load(lists: &[ListSource]) -> Result<Loaded, (&ListSource, ListError)> {
 }
 
 /// Reads one list into `builder`. Yields when the file was changed.
-fn read(
-    source: &ListSource,
-    path: &PathBuf,
-    builder: &mut Builder,
-) -> Result<Option<i64>, ListError> {
-    let fail = |source| ListError::Read { path: path.clone(), source };
+fn read(source: &ListSource, path: &Path, builder: &mut Builder) -> Result<Option<i64>, ListError> {
+    let fail = |source| ListError::Read { path: path.into(), source };
     // Looked at before it is opened: to open a pipe would wait for its writer.
     let meta = path.metadata().map_err(fail)?;
     if !meta.is_file() {
-        return Err(ListError::NotAFile { path: path.clone() });
+        return Err(ListError::NotAFile { path: path.into() });
     }
     if meta.len() > MAX_BYTES {
-        return Err(ListError::TooLarge { path: path.clone() });
+        return Err(ListError::TooLarge { path: path.into() });
     }
     let file = File::open(path).map_err(fail)?;
     builder.list(&source.name, Kind::File(source.format.unwrap_or(Format::Domains)), source.mode);
@@ -111,10 +107,10 @@ fn read(
 fn read_lines(
     mut file: impl BufRead,
     source: &ListSource,
-    path: &PathBuf,
+    path: &Path,
     builder: &mut Builder,
 ) -> Result<(), ListError> {
-    let path = || path.clone();
+    let path = || path.to_path_buf();
     let format = source.format.unwrap_or(Format::Domains);
     let options = Options {
         subdomains: source.subdomains.unwrap_or(format.subdomains()),
@@ -168,8 +164,6 @@ const MAX_BYTES: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::core::flow::Client;
     use crate::core::policy::Policy;

@@ -172,8 +172,8 @@ impl Place {
             Self::Path(path) => file_name(path),
             Self::Url(url) => {
                 let end = url.find(['?', '#']).unwrap_or(url.len());
-                let parts = url.get(..end).unwrap_or_default().split('/');
-                parts.filter(|part| !part.is_empty()).next_back().unwrap_or_default().into()
+                let mut parts = url.get(..end).unwrap_or_default().split('/');
+                parts.rfind(|part| !part.is_empty()).unwrap_or_default().into()
             }
         }
     }
