@@ -121,8 +121,9 @@ fn rule_row(explained: &ExplainedRule) -> Vec<crate::cli::page::Span> {
     if let Some(answer) = answer {
         add(&format!("answers with {answer}"));
     }
-    limits.iter().for_each(|limits| add(limits));
-    idle.iter().for_each(|idle| add(idle));
+    for words in limits.iter().chain(idle) {
+        add(words);
+    }
     vec![plain(who::place(rule)), plain(action), ink(rule_text(rule), Ink::Strong), plain(matched)]
 }
 

@@ -108,8 +108,8 @@ impl Place {
             Self::Path(path) => file_name(path),
             Self::Url(url) => {
                 let end = url.find(['?', '#']).unwrap_or(url.len());
-                let parts = url.get(..end).unwrap_or_default().split('/');
-                parts.filter(|part| !part.is_empty()).next_back().unwrap_or_default().into()
+                let mut parts = url.get(..end).unwrap_or_default().split('/');
+                parts.rfind(|part| !part.is_empty()).unwrap_or_default().into()
             }
         }
     }
@@ -170,7 +170,7 @@ pub fn digest(text: &str) -> Option<[u8; 32]> {
 
 /// How often a list of the web is looked after unless said otherwise: most are
 /// made anew once a day.
-pub const EVERY: Duration = Duration::from_secs(24 * 3600);
+pub const EVERY: Duration = Duration::from_hours(24);
 
 const LONGEST_URL: usize = 2000; // characters; what browsers and servers take for sure
 const MINISIGN: usize = 56; // characters: base64 of two bytes of kind, eight of number, 32 of key

@@ -128,7 +128,7 @@ fn everything_that_may_be_said_of_lists_is_understood() {
     let url = "https://lists.example/sub/hosts.txt?v=1";
     let mut want = ListSource::new(Place::Url(url.into()), "hosts.txt");
     want.line = 9;
-    want.every = Some(Duration::from_secs(12 * 3600));
+    want.every = Some(Duration::from_hours(12));
     assert_eq!(*first, want);
     assert_eq!((&*second.name, &*second.id, second.line), ("lists.example", "lists-example", 12));
     assert!(second.allow && second.tlds && second.every.is_none());
@@ -136,7 +136,7 @@ fn everything_that_may_be_said_of_lists_is_understood() {
     assert_eq!(second.limits.schedule.as_deref(), Some("night"));
     assert_eq!(second.sha256.unwrap(), std::array::from_fn(|n| u8::try_from(n).unwrap()));
     assert!(second.minisign.is_some());
-    assert_eq!(second.watch_for, Some(Duration::from_secs(7 * 24 * 3600)));
+    assert_eq!(second.watch_for, Some(Duration::from_hours(7 * 24)));
 }
 
 #[test]

@@ -284,7 +284,7 @@ fn unknown_schedule(rule: &request::UserRule, config: &Config) -> Option<String>
 
 /// How long a schedule is trusted: a clock may be set, and sleep may be longer
 /// than it seemed.
-const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
+const LOOK_AGAIN: Duration = Duration::from_mins(15);
 
 /// The rule as core knows it; `None` if its time is over.
 ///
@@ -318,6 +318,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::core::flow::Client;
+    use crate::core::verdict::Verdict;
 
     /// What is said of this configuration, with its directory as `DIR`.
     fn said(name: &str, text: &str) -> Result<Config, String> {
@@ -359,6 +361,55 @@ mod tests {
             assert!(said.starts_with(want), "{said}");
         }
         assert_eq!(said("good", good).unwrap().lists.len(), 1);
+        let url = "[[lists]]\nurl = 'https://lists.example/a'\n";
+        assert!(said("url", url).is_ok(), "what is fetched need not be there yet");
         assert!(said("off", "[[lists]]\npath = '/nowhere'\nmode = 'off'\n").is_ok());
+    }
+
+    /// The policy that a configuration makes of the packs and these rules of the user's.
+    fn policy(text: &str, rules: Vec<request::UserRule>) -> (Arc<Policy>, Vec<String>) {
+        let book = Rulebook { loaded: lists::load(&[]).unwrap() };
+        let mut state = State::default();
+        state.rules.known = rules;
+        book.policy(&Config::parse(text).unwrap(), &state)
+    }
+
+    fn rule(schedule: Option<&str>) -> request::UserRule {
+        request::UserRule {
+            action: request::Action::Block,
+            subject: "a.example".into(),
+            exact: false,
+            until: None,
+            app: None,
+            client: None,
+            schedule: schedule.map(Into::into),
+        }
+    }
+
+    fn is_blocked(policy: &Policy) -> bool {
+        let verdict = policy.judge(clock::now(), "a.example", &Client::Host(None));
+        matches!(verdict, Verdict::Block(_))
+    }
+
+    #[test]
+    fn a_rule_holds_while_its_schedule_does() {
+        let text = "[schedules]\nalways = ['0:00-24:00']\nnever = []\n";
+        assert!(is_blocked(&policy(text, vec![rule(Some("always"))]).0));
+        assert!(!is_blocked(&policy(text, vec![rule(Some("never"))]).0));
+        let (policy, problems) = policy(text, vec![rule(Some("nihgt"))]);
+        assert!(!is_blocked(&policy));
+        assert!(problems[0].contains("[schedules] has no \"nihgt\""), "{problems:?}");
+    }
+
+    #[test]
+    fn nobody_is_woken_for_a_schedule_that_nothing_uses() {
+        // At least one of both is to change within a day.
+        let text = "[schedules]\nmorning = ['0:00-12:00']\nevening = ['12:00-24:00']\n";
+        let now = clock::now();
+        assert_eq!(policy(text, vec![rule(None)]).0.next_end(now), None);
+        let (policy, problems) = policy(text, vec![rule(Some("morning"))]);
+        let change = policy.next_end(now).unwrap();
+        assert!(change.since(clock::now()) <= LOOK_AGAIN, "clocks may be set");
+        assert_eq!(problems, [""; 0]);
     }
 }

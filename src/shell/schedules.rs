@@ -56,7 +56,7 @@ impl<'a> Schedules<'a> {
                 let minute = i8::try_from(minute % 60).unwrap_or_default();
                 let Ok(time) = Time::new(hour, minute, 0, 0) else { continue };
                 let at = self.zone.to_ambiguous_timestamp(date.to_datetime(time));
-                edges.extend(at.clone().earlier());
+                edges.extend(at.earlier());
                 edges.extend(at.later());
             }
         }

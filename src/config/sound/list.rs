@@ -163,7 +163,6 @@ impl Place {
         }
     }
 
-
 }
 
 /// Reads `90m`, `24h`, `7d` or `2w`. Seconds.

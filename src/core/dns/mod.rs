@@ -429,10 +429,9 @@ impl How {
         use BlockAnswer::{Null, Nxdomain, Refused, Sinkhole};
         Some(match (self, qtype) {
             (Self::Not, _) => return None,
-            (Self::NoData, _) => Saying::NoData(ttl),
             (Self::Usual(Sinkhole | Null), types::A) => Saying::Address(v4.into(), ttl),
             (Self::Usual(Sinkhole | Null), types::AAAA) => Saying::Address(v6.into(), ttl),
-            (Self::Usual(Sinkhole | Null), _) => Saying::NoData(ttl),
+            (Self::Usual(Sinkhole | Null) | Self::NoData, _) => Saying::NoData(ttl),
             (Self::Usual(Nxdomain), _) => Saying::NxDomain(ttl),
             (Self::Usual(Refused), _) => Saying::Code(ResponseCode::Refused),
         })

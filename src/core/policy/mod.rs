@@ -38,6 +38,7 @@ mod order;
 mod routes;
 mod user;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -422,15 +423,18 @@ impl Policy {
 
     /// Evidence of rules of packs and lists, each with what keeps it from holding.
     fn evidence_of(&self, hits: &[(Hit, Option<Limit>)], client: &Client) -> Vec<Evidence> {
-        let is_outdone = |hit: &Hit| {
-            let list = self.lists.get(usize::from(hit.rule.list));
-            list.is_some_and(|list| list.by_nearness.is_some())
-                && hits.iter().any(|(other, limit)| {
-                    limit.is_none()
-                        && other.rule.list == hit.rule.list
-                        && self.is_nearer(other, hit, Some(client))
-                })
+        let decides = |list: u16| {
+            self.lists.get(usize::from(list)).is_some_and(|list| list.by_nearness.is_some())
         };
+        let mut nearest: BTreeMap<u16, Hit> = BTreeMap::new();
+        for (hit, _) in hits.iter().filter(|(hit, limit)| limit.is_none() && decides(hit.rule.list))
+        {
+            let best = nearest.entry(hit.rule.list).or_insert(*hit);
+            if self.is_nearer(hit, best, Some(client)) {
+                *best = *hit;
+            }
+        }
+        let is_outdone = |hit: &Hit| nearest.get(&hit.rule.list).is_some_and(|best| best != hit);
         let evidence = |(hit, limit): &(Hit, Option<Limit>)| {
             let effect = match (self.effect(hit), limit) {
                 (Effect::Off, _) => Effect::Off,

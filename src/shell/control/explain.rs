@@ -197,7 +197,11 @@ const SHOWN: usize = 80;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::list::Format;
     use crate::core::policy::UserRule;
+    use crate::core::rule::{Action, Limits, Rule, Scope};
+    use crate::core::rules::{Builder, Kind};
+    use crate::core::verdict::Mode;
 
     fn ask(subject: &str) -> Explanation {
         let policy = Policy::blocking(&["vendor.example"]);
@@ -254,6 +258,27 @@ mod tests {
             explanation.rules.iter().map(|it| (&*it.rule.text, it.action.as_str())).collect();
         assert_eq!(told, [("203.0.113.9", "allow"), ("203.0.113.0/24", "block")]);
         assert!(explanation.rules.iter().all(|it| it.via == Via::Address));
+    }
+
+    #[test]
+    fn what_a_rule_wants_and_whom_it_is_for_is_told() {
+        let mut set = Builder::default();
+        set.list("list", Kind::File(Format::Adblock), Mode::Enforce);
+        let wide = Rule::block("example", Scope::WithSubdomains);
+        let limits = Limits { types: vec![AAAA], ..Limits::default() };
+        set.rule(1, &Rule { important: true, answer: Answer::Nodata, ..wide.clone() });
+        set.rule(2, &Rule { limits: Some(Box::new(limits)), action: Action::Allow, ..wide });
+        let policy = Policy::builder(Arc::new(set.build())).build();
+        let subject = "a.example".parse().unwrap();
+        let all = explain(&policy, Instant::ZERO, &subject, &Client::Host(None)).rules;
+        let told = |n: usize| {
+            let ExplainedRule { action, important, answer, limits, idle, .. } = all[n].clone();
+            (action, important, answer, limits, idle)
+        };
+        assert_eq!(told(0), ("block".into(), true, Some("nodata".into()), None, None));
+        let limits = Some("only for records of type AAAA".into());
+        let idle = Some("is not for this record type".into());
+        assert_eq!(told(1), ("limited".into(), false, None, limits, idle));
     }
 
     #[test]

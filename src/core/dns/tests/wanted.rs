@@ -24,8 +24,8 @@ fn tracker(answer: Answer) -> Rule<'static> {
     Rule { answer, ..Rule::block("tracker.example", Scope::WithSubdomains) }
 }
 
-fn limited(rule: Rule<'static>, limits: Limits) -> Rule<'static> {
-    Rule { limits: Some(Box::new(limits)), ..rule }
+fn limited(rule: &Rule<'static>, limits: Limits) -> Rule<'static> {
+    Rule { limits: Some(Box::new(limits)), ..rule.clone() }
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn what_turns_out_to_be_an_alias_of_a_dropped_name_gets_an_empty_reply() {
 /// Whether the answer to a question of this type for `www.shop.example`, an
 /// alias of the tracker's name, is blocked by a rule with these limits.
 fn alias_is_blocked(limits: Limits, kind: RecordType) -> bool {
-    let mut home = home(&[limited(tracker(Answer::Usual), limits)]);
+    let mut home = home(&[limited(&tracker(Answer::Usual), limits)]);
     let asked = home.ask(device(1), "www.shop.example.", kind).remove(0);
     let chain = vec![cname("www.shop.example.", TRACKER), a(TRACKER, [192, 0, 2, 80])];
     home.answer(asked.ask, &answer_to(&asked, chain)).seen[0].outcome == Outcome::Blocked
@@ -111,7 +111,7 @@ fn an_alias_is_judged_as_a_cname_whatever_was_asked() {
 #[test]
 fn a_question_is_judged_by_its_type() {
     let only = |types: &[u16]| Limits { types: types.into(), ..Limits::default() };
-    let mut home = home(&[limited(tracker(Answer::Usual), only(&[types::AAAA]))]);
+    let mut home = home(&[limited(&tracker(Answer::Usual), only(&[types::AAAA]))]);
     home.ask_at_once(device(1), TRACKER, RecordType::AAAA);
     assert_eq!(home.outs().seen[0].outcome, Outcome::Blocked);
     let asked = home.ask(device(1), TRACKER, RecordType::A).remove(0);
@@ -125,7 +125,7 @@ fn an_address_is_judged_as_the_record_it_stands_in() {
     let rule = || Rule::about(Subject::Prefix(prefix), Action::Block);
     for (only, want) in [(types::A, true), (types::AAAA, false), (types::CNAME, false)] {
         let limits = Limits { types: vec![only], ..Limits::default() };
-        let mut home = home(&[limited(rule(), limits)]);
+        let mut home = home(&[limited(&rule(), limits)]);
         let asked = home.ask(device(1), "www.shop.example.", RecordType::A).remove(0);
         let records = vec![a("www.shop.example.", [192, 0, 2, 80])];
         let outs = home.answer(asked.ask, &answer_to(&asked, records));
@@ -147,7 +147,7 @@ fn each_of_two_who_asked_the_same_is_judged_by_what_is_for_it() {
         clients: vec![crate::core::rule::Device::Address("203.0.113.1".parse().unwrap())],
         ..Limits::default()
     };
-    let mut home = home(&[limited(tracker(Answer::Usual), limits)]);
+    let mut home = home(&[limited(&tracker(Answer::Usual), limits)]);
     let asked = home.ask(device(1), "www.shop.example.", RecordType::A).remove(0);
     assert!(home.ask(device(2), "www.shop.example.", RecordType::A).is_empty(), "they share");
     let chain = vec![cname("www.shop.example.", TRACKER), a(TRACKER, [192, 0, 2, 80])];

@@ -61,7 +61,7 @@ fn rules_of(key: &str, lines: &[&str], set: &mut RulesBuilder) {
             };
             let important = words[1] == "important";
             let limits = limits.map(Box::new);
-            let rule = Rule { important, answer, limits, ..Rule::about(subject, action) };
+            let rule = Rule { answer, important, limits, ..Rule::about(subject, action) };
             assert!(set.rule(line, &rule));
         }
     }
