@@ -135,7 +135,7 @@ fn l16_many_changes_at_once_lose_none() {
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..50 {
+                for _ in 0..25 {
                     let change = store.change(&id, None, |record| {
                         record.failures += 1;
                         Ok(())
