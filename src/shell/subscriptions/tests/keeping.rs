@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::server::{End, Server, bytes, head, plain};
 use super::{NOW, Scratch, World, bounds, domains, fetcher, names, source, text};
 use crate::shell::netns_test::{isolated, sh};
-use crate::shell::subscriptions::{ListId, Outcome, Store, StoreError, Updater};
+use crate::shell::subscriptions::{Bounds, ListId, Outcome, Store, StoreError, Updater};
 
 /// Updates this list again and again, and never ends.
 fn update_for_ever(state: &Path) {
@@ -217,6 +217,21 @@ fn l18_a_damaged_text_is_noticed_wherever_it_is_damaged() {
 }
 
 #[test]
+fn l18_a_sound_file_with_another_text_is_noticed() {
+    let server =
+        Server::new(|asked, wire| plain(wire, ["a.example\n", "b.example\n"][asked.before]));
+    let mut world = World::new(&server);
+    world.takes();
+    world.takes();
+    fs::copy(world.folder().join("1.txt.gz"), world.folder().join("2.txt.gz")).unwrap();
+    let mut open = world.store.open_text(&world.source.id).unwrap();
+    let error = open.read_to_string(&mut String::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert!(world.store.heal(&world.source.id, NOW).unwrap().is_some());
+    assert_eq!(world.text(), "a.example\n");
+}
+
+#[test]
 fn l18_where_the_text_in_force_is_damaged_the_one_before_is_put_in_force() {
     let server = Server::new(|asked, wire| plain(wire, &names(asked.before + 1)));
     let mut world = World::new(&server);
@@ -250,6 +265,50 @@ fn l18_a_record_that_makes_no_sense_is_set_aside_by_the_next_update() {
         world.takes();
         assert_eq!(world.text(), "a.example\n");
     }
+}
+
+/// In a process of its own, because memory is everybody's.
+#[test]
+fn a_large_list_is_never_whole_in_memory() {
+    const INSIDE: &str = "OPTOUT_TEST_MEMORY";
+    if std::env::var_os(INSIDE).is_none() {
+        let run = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture"])
+            .arg("shell::subscriptions::tests::keeping::a_large_list_is_never_whole_in_memory")
+            .env(INSIDE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        let why = String::from_utf8_lossy(&run.stderr);
+        return assert!(run.status.success() && said.contains("1 passed"), "{said}{why}");
+    }
+    let server = Server::new(|_, wire| {
+        head(wire, 200, &["Transfer-Encoding: chunked"])?;
+        let piece = names(40_000);
+        for _ in 0..50 {
+            let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
+            std::io::Write::write_all(wire, chunk.as_bytes())?;
+        }
+        std::io::Write::write_all(wire, b"0\r\n\r\n")?;
+        Ok(End::Word)
+    });
+    let scratch = Scratch::new();
+    let (store, look) = (Store::at(&scratch.0), domains());
+    let bounds = Bounds { total: Duration::from_mins(2), bytes: 64 << 20, ..bounds() };
+    let fetcher = fetcher(&server, bounds);
+    let updater = Updater { store: &store, fetcher: &fetcher, survey: &look };
+    let before = most_memory();
+    let outcome = updater.update(&source("a"), NOW, &mut |_, _| {});
+    let Outcome::Updated { bytes, .. } = outcome else { panic!("{outcome:?}") };
+    let grown = most_memory() - before;
+    assert!(bytes > 28_000_000 && grown < 14_000_000, "{grown} bytes for a list of {bytes}");
+}
+
+/// The most memory that this process ever had, in bytes (proc(5)).
+fn most_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
 #[test]
