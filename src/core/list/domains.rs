@@ -26,8 +26,8 @@ impl Domains {
         };
         let scope = match (below, name.contains('.'), self.tlds) {
             (None, true, _) => self.bare,
-            (Some(_), ..) => Scope::WithSubdomains,
-            (None, false, true) => Scope::WithSubdomains, // it has no host of its own
+            // A top-level domain has no host of its own.
+            (Some(_), ..) | (None, false, true) => Scope::WithSubdomains,
             // Without a mark it is more likely a word that got lost than all that is below it.
             (None, false, false) if guard::is_public_suffix(name) => {
                 return Err(Fault::PublicSuffix);
