@@ -159,6 +159,11 @@ def say(text):
     print(text, file=sys.stderr)
 
 
+def note(text):
+    """A line of the result, beside its tables."""
+    print(text, file=TABLES)
+
+
 def table(head, rows):
     """A row shorter than the head ends with what is said instead of figures."""
     rows = [[str(cell) for cell in row] for row in [head, *rows]]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from lab import (CLIENT_CORE, DIR, SERVER_CORE, NotReady, last_words, memory_kib, say, start_optout, stop,
+from lab import (CLIENT_CORE, DIR, SERVER_CORE, NotReady, last_words, memory_kib, note, start_optout, stop,
                  table, wait_ready)
 from rules.names import BENCH, head, prepare
 from rules.servers import TAKEN, Asker, latencies, number, start_resolver
@@ -70,10 +70,17 @@ def one(place, seconds, limit):
                 "peak_kib": memory_kib(optout.pid, "VmHWM"), "reloads": len(took),
                 "reload_s": max(took), "before": before, "during": during}
     except (FileNotFoundError, ProcessLookupError, TimeoutError):
-        raise NotReady(f"optout ended or hung, exit code {optout.poll()}: {last_words('optout')}") from None
+        raise NotReady(f"optout {fate(optout)}; it said last: {last_words('optout')}") from None
     finally:
         stop(optout)
         optout.notify.close()
+
+
+def fate(process):
+    code = process.poll()
+    if code is None:
+        return "hung"
+    return "was killed, for want of memory" if code == -signal.SIGKILL else f"ended with {code}"
 
 
 def reload_until(optout, asking, place, todays_list):
@@ -142,7 +149,7 @@ def forget_peak(process):
 
 def show(result):
     if "failed" in result:
-        say(f"failed: {result['failed'][0]}")
+        note(f"failed: {result['failed'][0]}")
     else:
         def cells(key, unit=1.0, digits=0):
             return [f"{result[when][key] / unit:.{digits}f}" for when in ("before", "during")]
@@ -153,11 +160,11 @@ def show(result):
             ["longest ms", *cells("most_us", 1000, 2), ""]])
         mib = {key: result[key] / 1024 for key in ("steady_kib", "peak_kib", "start_peak_kib")}
         aim = 1.5 * mib["steady_kib"] + 16
-        say(f"{result['names']} names; start {result['start_s']:.2f} s, longest reload "
+        note(f"{result['names']} names; start {result['start_s']:.2f} s, longest reload "
             f"{result['reload_s']:.2f} s; resident {mib['steady_kib']:.1f} MiB, peak of the start "
             f"{mib['start_peak_kib']:.1f}, of the reloads {mib['peak_kib']:.1f} (aim ≤ {aim:.1f})")
     if result["limit"]:
-        say(f"limit: {result['limit']}; it counted at most "
+        note(f"limit: {result['limit']}; it counted at most "
             f"{(result['limit_peak_kib'] or 0) / 1024:.1f} MiB and was met {result['limit_hits']} times")
 
 

@@ -1,6 +1,8 @@
 """The same million names in optout and in its peers, each alone, on one core."""
 
-from lab import say, table
+import time
+
+from lab import note, say, table
 
 from .libraries import LIBRARIES, Failed
 from .names import prepare
@@ -9,15 +11,21 @@ from .servers import SERVERS, measure, start_resolver
 HIGHER_IS_BETTER = {"qps"}
 # The first start of the daemon is measured for how long it takes and how high its memory goes.
 FIRST_START = "optout, from text"
+BUDGET = 11 * 60  # seconds; no round is begun that would likely end after it
 
 
 def compare(args):
     """Every round measures all, in turns; of each figure the best of all rounds counts."""
+    begun = time.monotonic()
     count, rounds, seconds = args.names or 1_000_000, args.rounds or 3, args.seconds or 3
     place = prepare(count)
     start_resolver()
     measured = {}
     for round_ in range(rounds):
+        taken = time.monotonic() - begun
+        if round_ and not args.rounds and taken * (round_ + 1) / round_ > BUDGET:
+            rounds = round_
+            break
         for name, (_, library) in LIBRARIES.items():
             run(measured, "libraries", name, round_, lambda library=library: library(place, count))
         for name, server in SERVERS.items():
@@ -30,7 +38,7 @@ def compare(args):
         result[kind][name] = {"version": version_of(versions[name][0]), **best(rows)}
     for rows in (result["libraries"], result["servers"]):
         add_ratios(rows)
-    say(f"\nbest of {rounds} rounds, {count} names\n")
+    note(f"best of {rounds} rounds; {count} names\n")
     show(result)
     result["failed"] = [name for kind in ("libraries", "servers") for name, row in result[kind].items()
                         if "error" in row and not row["error"].startswith("not measured")]
@@ -79,9 +87,9 @@ def show(result):
            for name, row in result["libraries"].items()])
     ours = result["libraries"]["optout"]
     if "again_s" in ours:
-        say(f"optout again, from its compiled file: {ours['again_s'] * 1000:.1f} ms; "
+        note(f"optout again, from its compiled file: {ours['again_s'] * 1000:.1f} ms; "
             f"on disk {ours['disk_bytes']:.1f} B a name")
-    say("")
+    note("")
     table(["a DNS server", "version", "MiB", "of it private", "B/name", "load s", "peak MiB", "blocked/s",
            "CPU µs", "p50 µs", "p99 µs", "lost", "memory ×", "blocked/s ×"],
           [[name, row["version"], *(figures(row, *SERVER) if "error" not in row else [row["error"]])]
