@@ -1,6 +1,7 @@
 """The same million names in optout and in its peers, each alone, on one core."""
 
 import time
+from subprocess import SubprocessError
 
 from lab import note, say, table
 
@@ -53,8 +54,8 @@ def run(measured, kind, name, round_, measure_it):
     try:
         rows.append(measure_it())
         shown = {key: round(value, 1 if value > 10 else 4) for key, value in rows[-1].items()}
-    except Failed as error:
-        shown = {"error": str(error)}
+    except (Failed, KeyError, FileNotFoundError, ProcessLookupError, SubprocessError) as error:
+        shown = {"error": str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"}
         rows.append(shown)
     say(f"round {round_ + 1}: {kind}: {name}: {shown}")
 
