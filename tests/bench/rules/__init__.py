@@ -97,8 +97,8 @@ def show(result):
            for name, row in result["servers"].items()])
 
 
-SET = ("loaded_kib", "memory_kib", "bytes", "load_s", "peak_kib", "hit_ns", "deep_ns", "miss_ns", "ratio memory_kib",
-       "ratio hit_ns")
+SET = ("loaded_kib", "memory_kib", "bytes", "load_s", "peak_kib", "hit_ns", "deep_ns", "miss_ns",
+       "ratio memory_kib", "ratio hit_ns")
 SERVER = ("memory_kib", "anon_kib", "bytes", "load_s", "peak_kib", "qps", "us_per_query", "p50_us",
           "p99_us", "lost", "ratio memory_kib", "ratio qps")
 

@@ -32,7 +32,8 @@ fn main() {
     }
     said.insert("peak_kib".to_owned(), resident("VmHWM"));
     said.insert("rss_kib".to_owned(), resident("VmRSS"));
-    let fields: Vec<String> = said.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
+    let fields: Vec<String> =
+        said.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
     println!("{{{}}}", fields.join(", "));
     drop(black_box(engine));
 }
