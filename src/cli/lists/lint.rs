@@ -8,7 +8,7 @@ use crate::cli::lists::add::{parse_format, parse_yes};
 use crate::cli::lists::change::counts;
 use crate::cli::page::{Ink, Page, Side, ink, number, plain};
 use crate::core::list::Format;
-use crate::shell::lists::lint::{self, Lint};
+use crate::shell::lists::lint;
 
 /// Say what would be made of a list, without using it
 ///
