@@ -1,7 +1,7 @@
 //! Any bytes as a list, in each format and in the one that is found out.
 #![no_main]
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use optout::core::host::HostName;
@@ -18,7 +18,7 @@ fuzz_target!(|bytes: &[u8]| {
     let guard = Arc::new(Guard::protecting([PROTECTED]));
     // The first byte is of the options too, so that all of them are met.
     let flags = bytes.first().copied().unwrap_or_default();
-    for format in Format::ALL {
+    for &format in formats() {
         let own = Options::of(format);
         read(&own, &guard, bytes);
         let other = Options {
@@ -30,6 +30,17 @@ fuzz_target!(|bytes: &[u8]| {
         read(&other, &guard, bytes);
     }
 });
+
+/// The format that the variable `FORMAT` names, or all of them.
+fn formats() -> &'static [Format] {
+    static ONLY: OnceLock<Vec<Format>> = OnceLock::new();
+    ONLY.get_or_init(|| {
+        let Ok(word) = std::env::var("FORMAT") else { return Format::ALL.to_vec() };
+        let only: Vec<_> = Format::ALL.into_iter().filter(|f| f.as_str() == word).collect();
+        assert!(!only.is_empty(), "FORMAT is none: {word}");
+        only
+    })
+}
 
 /// Reads `bytes` as a list, and looks at all that comes out.
 fn read(options: &Options, guard: &Arc<Guard>, bytes: &[u8]) {
