@@ -46,7 +46,10 @@ pub fn added(list: &AddedList) -> Result<ListSource, String> {
     let at = if list.place.starts_with('/') {
         Place::Path(PathBuf::from(&list.place))
     } else if let Some(why) = why_no_url(&list.place) {
-        return Err(format!("a list cannot be at {:?}; {why}, or the whole path of a file", list.place));
+        return Err(format!(
+            "a list cannot be at {:?}; {why}, or the whole path of a file",
+            list.place
+        ));
     } else {
         Place::Url(list.place.clone())
     };

@@ -83,7 +83,10 @@ fn show(found: &lint::Found, lines: &[lint::NotUsed], page: &mut Page<'_>) -> io
     let how = if found.detected { "found out" } else { "as you said" };
     let format = found.format.map_or("none", Format::as_str);
     page.field("Format", format_args!("{format} ({how})"))?;
-    page.field("A bare name", if found.subdomains { "covers what is below it" } else { "is exact" })?;
+    page.field(
+        "A bare name",
+        if found.subdomains { "covers what is below it" } else { "is exact" },
+    )?;
     page.field("Lines", number(found.summary.lines))?;
     page.field("Comments", number(found.summary.comments))?;
     page.field("Rules", counts(&found.summary))?;

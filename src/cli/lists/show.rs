@@ -41,11 +41,7 @@ impl Show {
 }
 
 /// Shows all lists.
-pub(super) fn all(
-    daemon: &mut dyn Daemon,
-    json: bool,
-    page: &mut Page<'_>,
-) -> anyhow::Result<()> {
+pub(super) fn all(daemon: &mut dyn Daemon, json: bool, page: &mut Page<'_>) -> anyhow::Result<()> {
     let lists = lists(daemon)?;
     if json {
         page.json(&lists)?;
@@ -134,7 +130,10 @@ fn one(line: &ListLine, page: &mut Page<'_>) -> io::Result<()> {
     page.field("Comes from", &more.place)?;
     page.field("Id", &more.id)?;
     page.field("Format", &line.format)?;
-    page.field("A bare name", if more.subdomains { "covers what is below it" } else { "is exact" })?;
+    page.field(
+        "A bare name",
+        if more.subdomains { "covers what is below it" } else { "is exact" },
+    )?;
     page.field("Read", counts(&more.summary))?;
     for (fault, times) in &more.summary.reasons {
         page.field("", format_args!("{} not used: it {fault}", number(*times)))?;

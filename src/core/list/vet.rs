@@ -53,23 +53,6 @@ pub enum Objection {
     },
 }
 
-/// Why bytes cannot be a list, whatever its format.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NotText {
-    /// There is nothing but space.
-    Empty,
-    /// A page for a browser: an error, or a hotspot that wants a login.
-    Page,
-    /// JSON.
-    Json,
-    /// gzip, zstd, xz, zip or bzip2.
-    Packed,
-    /// UTF-16.
-    Utf16,
-    /// There are NUL bytes in it.
-    Binary,
-}
-
 /// What is odd about a version of this size that follows this good one, if anything.
 ///
 /// What a person has accepted once is not asked again: a good version that had
@@ -96,32 +79,6 @@ pub fn objection(new: Size, good: Option<Size>) -> Option<Objection> {
         return Some(Objection::Shrank { from, to });
     }
     None
-}
-
-/// Why a file that begins with these bytes is no list; `None` if it may be one.
-#[must_use]
-pub fn not_text(head: &[u8]) -> Option<NotText> {
-    if MAGIC.iter().any(|magic| head.starts_with(magic)) {
-        return Some(NotText::Packed);
-    }
-    if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-        return Some(NotText::Utf16);
-    }
-    if head.contains(&0) {
-        return Some(if is_utf16(head) { NotText::Utf16 } else { NotText::Binary });
-    }
-    let text = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head).trim_ascii();
-    match text {
-        [] => Some(NotText::Empty),
-        [b'<', ..] => Some(NotText::Page),
-        // `[Adblock Plus 2.0]` begins many lists.
-        [b'{', ..] => Some(NotText::Json),
-        [b'[', rest @ ..] => {
-            let next = rest.trim_ascii_start().first();
-            matches!(next, Some(b'"' | b'{' | b'[')).then_some(NotText::Json)
-        }
-        _ => None,
-    }
 }
 
 impl Size {
@@ -163,28 +120,6 @@ impl fmt::Display for Objection {
     }
 }
 
-impl fmt::Display for NotText {
-    /// What follows "what came is …".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "empty",
-            Self::Page => "a web page (an error, or a login page of this network)",
-            Self::Json => "JSON",
-            Self::Packed => "a packed file",
-            Self::Utf16 => "UTF-16 text",
-            Self::Binary => "no text",
-        })
-    }
-}
-
-/// Whether every other byte of what begins the file is zero, as in UTF-16
-/// without a mark.
-fn is_utf16(head: &[u8]) -> bool {
-    let pairs = head.chunks_exact(2).take(8);
-    let zeros = |place: usize| pairs.clone().all(|pair| pair.get(place) == Some(&0));
-    head.len() >= 4 && zeros(0) != zeros(1)
-}
-
 const FEW: u64 = 10; // one rule in so many lines is the least
 const GROWTH: u64 = 3; // times the rules of the last good version
 const SHRINK_PERCENT: u64 = 30; // of the rules of the last good version
@@ -193,7 +128,6 @@ pub const MOST_RULES: u32 = 5_000_000;
 /// Lists with fewer rules than this grow and shrink as they like: five names in a
 /// list of two are no accident.
 pub const SMALL: u32 = 100;
-const MAGIC: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"PK\x03\x04", b"BZh"]; // gzip, zstd, xz, zip, bzip2
 
 #[cfg(test)]
 mod tests {
@@ -245,36 +179,5 @@ mod tests {
         assert!(objection(list(99, 0), Some(list(500, 0))).is_some());
         // A line of a hosts file may have many names.
         assert_eq!(objection(Size { lines: 10, rules: 90, comments: 0 }, None), None);
-    }
-
-    /// One row, one test: `name: bytes => what they are`.
-    macro_rules! heads {
-        ($($name:ident: $bytes:expr => $want:expr;)*) => {
-            $(#[test] fn $name() {
-                let bytes: &[u8] = $bytes;
-                let want: Option<NotText> = $want;
-                assert_eq!(not_text(bytes), want);
-            })*
-        };
-    }
-
-    heads! {
-        no_bytes_are_no_list: b"" => Some(NotText::Empty);
-        space_is_no_list: b" \r\n\t\n" => Some(NotText::Empty);
-        a_page_is_no_list: b"\n <!DOCTYPE html><html>" => Some(NotText::Page);
-        a_page_after_a_mark_is_no_list: b"\xef\xbb\xbf<html>" => Some(NotText::Page);
-        xml_is_no_list: b"<?xml version='1.0'?>" => Some(NotText::Page);
-        an_object_is_no_list: b"{\"message\":\"Not Found\"}" => Some(NotText::Json);
-        an_array_is_no_list: b"[ \"a.example\"]" => Some(NotText::Json);
-        the_title_of_an_adblock_list_is_one: b"[Adblock Plus 2.0]\n||a.example^" => None;
-        gzip_is_no_list: b"\x1f\x8b\x08\0\0" => Some(NotText::Packed);
-        zstd_is_no_list: b"\x28\xb5\x2f\xfd\x04" => Some(NotText::Packed);
-        utf16_with_a_mark_is_no_list: b"\xff\xfea\0.\0b\0" => Some(NotText::Utf16);
-        utf16_of_either_order_is_no_list: b"\0a\0.\0b" => Some(NotText::Utf16);
-        utf16_without_a_mark_is_no_list: b"a\0.\0b\0" => Some(NotText::Utf16);
-        nul_bytes_are_no_list: b"a.example\0\n" => Some(NotText::Binary);
-        utf8_with_a_mark_may_be_a_list: b"\xef\xbb\xbfa.example\n" => None;
-        names_may_be_a_list: b"a.example\n" => None;
-        other_text_may_be_a_list: b"This is not a list." => None;
     }
 }

@@ -16,9 +16,9 @@ use super::Daemon;
 use super::requests::needs_restart;
 use crate::config::{Config, ListSource};
 use crate::core::catalog::{self, Action, Subject};
+use crate::core::flow::Client;
 use crate::core::policy::Policy;
 use crate::core::rules::Kind;
-use crate::core::flow::Client;
 use crate::core::verdict::{Mode, Verdict};
 use crate::request::{ListChange, ListProgress, Response};
 use crate::shell::control::server::Reply;
@@ -54,10 +54,7 @@ pub(super) struct Done {
 
 enum What {
     /// New rules, or why there are none.
-    Rules {
-        rules: Result<Box<(Config, Rulebook)>, String>,
-        after: After,
-    },
+    Rules { rules: Result<Box<(Config, Rulebook)>, String>, after: After },
     /// Nothing to put in force.
     Nothing { word: Result<Option<String>, String>, tried: Vec<ListId> },
     /// What a look at the rules in force came to.
@@ -149,7 +146,9 @@ impl Daemon {
             return reply.give(Response::Failed(why.into()));
         }
         match change {
-            ListChange::Mode { list, mode, seconds } => self.set_list_mode(&list, mode, seconds, reply),
+            ListChange::Mode { list, mode, seconds } => {
+                self.set_list_mode(&list, mode, seconds, reply)
+            }
             ListChange::Add(list) => self.work(Some(reply), move |tools| tools.add(&list)),
             ListChange::Remove { list } => self.work(Some(reply), move |tools| tools.remove(&list)),
             ListChange::Rollback { list } => self.work(Some(reply), move |tools| {
@@ -253,8 +252,8 @@ impl Daemon {
             .filter(|source| source.watch_for.is_some())
             .map(|source| source.id.clone())
             .collect();
-        let news = change.is_some()
-            || on_trial.iter().any(|id| !self.state.lists_since.contains_key(id));
+        let news =
+            change.is_some() || on_trial.iter().any(|id| !self.state.lists_since.contains_key(id));
         if news {
             self.change_state(|state| {
                 if let Some(change) = change {
@@ -346,7 +345,10 @@ impl Daemon {
             return reply.give(Response::Done(None));
         }
         // What is off is not compiled.
-        self.work(Some(reply), |tools| What::Rules { rules: tools.rules(), after: After::default() });
+        self.work(Some(reply), |tools| What::Rules {
+            rules: tools.rules(),
+            after: After::default(),
+        });
     }
 
     fn tell_word(&mut self, word: Result<Option<String>, String>, reply: Option<Reply>) {
@@ -622,10 +624,11 @@ fn harm(policy: &Policy, dial: &OwnDial) -> Option<String> {
         ));
     }
     // Address rules are rare; without any there is nothing to ask.
-    let blocks = |address: IpAddr| match policy.judge_address(clock::now(), address, &Client::Host(None)) {
-        Verdict::Block(stop) => Some(stop.rule),
-        Verdict::Watch(_) | Verdict::Pass(_) => None,
-    };
+    let blocks =
+        |address: IpAddr| match policy.judge_address(clock::now(), address, &Client::Host(None)) {
+            Verdict::Block(stop) => Some(stop.rule),
+            Verdict::Watch(_) | Verdict::Pass(_) => None,
+        };
     policy.rules().prefixes().next()?;
     for name in names().take(MOST_ASKED) {
         let Ok(addresses) = dial.resolve(name) else { continue };

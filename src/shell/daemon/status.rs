@@ -136,9 +136,9 @@ impl Daemon {
         let record = if from_disk { self.lists.record(source) } else { None };
         if let Some(record) = record {
             more.checked = record.checked;
-            more.next = source.every.map(|_| {
-                wall.saturating_add_unsigned(self.lists.wait(&record).as_secs())
-            });
+            more.next = source
+                .every
+                .map(|_| wall.saturating_add_unsigned(self.lists.wait(&record).as_secs()));
             more.versions = record.good.iter().map(version).collect();
             more.quarantined = record.held.map(|held| format!("it {}", held.why));
             more.problem = record.failed.map(|failure| failure.why);

@@ -24,8 +24,8 @@ use self::spill::SpillFile;
 use self::text::Text;
 use crate::config::ListSource;
 use crate::core::catalog::{self, Subject};
-use crate::core::rule::Action;
 use crate::core::list::{Fault, Format, Guard, Options, Reader, detect};
+use crate::core::rule::Action;
 use crate::core::rules::{Builder, Kind, List, RuleSet};
 use crate::request::ListSummary;
 
@@ -138,13 +138,7 @@ fn no_list(head: &[u8]) -> Option<String> {
 fn version(path: &Path) -> Result<String, ListError> {
     let meta = fs::metadata(path)
         .map_err(|source| ListError::Read { path: path.to_path_buf(), source })?;
-    Ok(format!(
-        "{} {} {} {}",
-        meta.ino(),
-        meta.size(),
-        meta.mtime(),
-        meta.mtime_nsec()
-    ))
+    Ok(format!("{} {} {} {}", meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
 }
 
 /// What the compiled rules are made of: of the same things, the same rules.
@@ -180,9 +174,9 @@ fn compile(
     state_dir: &Path,
     stamp: [u8; 32],
 ) -> Result<Compiled, (usize, ListError)> {
-    let on_disk = SpillFile::new(state_dir).map_err(ListError::Compile).and_then(|spill| {
-        Ok((spill, NewFile::create(state_dir).map_err(ListError::Compile)?))
-    });
+    let on_disk = SpillFile::new(state_dir)
+        .map_err(ListError::Compile)
+        .and_then(|spill| Ok((spill, NewFile::create(state_dir).map_err(ListError::Compile)?)));
     let problem = match on_disk {
         Ok((spill, mut file)) => {
             let builder = gather(inputs, Builder::spilling(spill).seeded(seed()))?;
@@ -239,7 +233,9 @@ fn read(
             return Ok(());
         }
         let why = no_list(text.head());
-        return Err(not(why.unwrap_or_else(|| "there is no rule in it in any known format".into())));
+        return Err(
+            not(why.unwrap_or_else(|| "there is no rule in it in any known format".into())),
+        );
     };
     builder.list(&source.name, Kind::File(options.format), source.mode);
     let mut reader = Reader::new(options, Arc::clone(guard));

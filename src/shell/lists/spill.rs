@@ -30,7 +30,8 @@ impl SpillFile {
     /// What the system said.
     pub(super) fn new(dir: &Path) -> io::Result<Self> {
         let unnamed = nix::fcntl::OFlag::O_TMPFILE.bits();
-        let opened = File::options().read(true).write(true).custom_flags(unnamed).mode(0o600).open(dir);
+        let opened =
+            File::options().read(true).write(true).custom_flags(unnamed).mode(0o600).open(dir);
         let file = match opened {
             Ok(file) => file,
             // Some file systems (overlays of routers) cannot make one without a name.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::ListId;
-use crate::core::list::vet::NotText;
+use crate::core::list::NotAList;
 
 /// Why a list could not be fetched. What follows "list x: ".
 #[derive(Debug, Error)]
@@ -262,8 +262,8 @@ pub enum UpdateError {
         found: String,
     },
     /// The bytes are no list.
-    #[error("what came is {0}, and no list; open its address in a browser to see what is there")]
-    NotAList(NotText),
+    #[error("what came is no list: {0}")]
+    NotAList(NotAList),
     /// It is in no format that we know.
     #[error(
         "what came is in no format of lists that optout knows; check that its address is that of a list, or name its format"

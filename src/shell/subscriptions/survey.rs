@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::source::Source;
 use super::text::read_line;
-use crate::core::list::vet::{NotText, Size, not_text};
-use crate::core::list::{Guard, MAX_LINE, Options, Reader};
+use crate::core::list::vet::Size;
+use crate::core::list::{Guard, MAX_LINE, NotAList, Options, Reader, check};
 
 /// Looks at the text of a list.
 pub type Survey<'a> = dyn Fn(&Source, &mut dyn BufRead) -> io::Result<Found> + 'a;
@@ -17,7 +17,7 @@ pub enum Found {
     /// It may be a list, with so much in it.
     List(Size),
     /// It cannot be one.
-    NotAList(NotText),
+    NotAList(NotAList),
     /// It is text in no format that is known.
     NoFormat,
 }
@@ -31,7 +31,7 @@ pub fn survey(
     move |source, text| {
         let mut head = Vec::new();
         text.take(HEAD).read_to_end(&mut head)?;
-        if let Some(what) = not_text(&head) {
+        if let Err(what) = check(&head) {
             return Ok(Found::NotAList(what));
         }
         let Some(options) = options(source, &head) else {

@@ -109,16 +109,16 @@ macro_rules! refused {
 }
 
 refused! {
-    l4_no_bytes: "" => "what came is empty, and no list";
-    l4_space: " \r\n\t\n\n" => "what came is empty, and no list";
+    l4_no_bytes: "" => "what came is no list: it is empty";
+    l4_space: " \r\n\t\n\n" => "what came is no list: it is empty";
     l4_comments_only: "# a\n# b\n" => "what came has no rule in 2 lines";
     l4_a_page: "\n<!DOCTYPE html>\n<html>a.example</html>" => "what came is a web page (an error";
     l4_a_login_page_of_a_hotspot: "<html><meta http-equiv=refresh>" => "a login page of this network";
-    l4_json: "{\"message\": \"Not Found\"}" => "what came is JSON, and no list";
-    l4_gzip_inside: b"\x1f\x8b\x08\0\0\0\0\0\0\x03" => "what came is a packed file, and no list";
-    l4_zstd_inside: b"\x28\xb5\x2f\xfd\x04\x00" => "what came is a packed file, and no list";
-    l4_utf16_with_a_mark: b"\xff\xfea\0.\0b\0\n\0" => "what came is UTF-16 text, and no list";
-    l4_utf16_without_a_mark: b"a\0.\0b\0\n\0" => "what came is UTF-16 text, and no list";
+    l4_json: "{\"message\": \"Not Found\"}" => "what came is no list: it is JSON";
+    l4_gzip_inside: b"\x1f\x8b\x08\0\0\0\0\0\0\x03" => "what came is no list: it is compressed";
+    l4_zstd_inside: b"\x28\xb5\x2f\xfd\x04\x00" => "what came is no list: it is compressed";
+    l4_utf16_with_a_mark: b"\xff\xfea\0.\0b\0\n\0" => "what came is no list: it is written in UTF-16";
+    l4_utf16_without_a_mark: b"a\0.\0b\0\n\0" => "what came is no list: it is written in UTF-16";
     l4_text_that_is_none: "This is not the list you want.\n" => "what came has no rule in 1 lines";
 }
 
