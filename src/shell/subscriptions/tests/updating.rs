@@ -112,8 +112,8 @@ refused! {
     l4_no_bytes: "" => "what came is no list: it is empty";
     l4_space: " \r\n\t\n\n" => "what came is no list: it is empty";
     l4_comments_only: "# a\n# b\n" => "what came has no rule in 2 lines";
-    l4_a_page: "\n<!DOCTYPE html>\n<html>a.example</html>" => "what came is a web page (an error";
-    l4_a_login_page_of_a_hotspot: "<html><meta http-equiv=refresh>" => "a login page of this network";
+    l4_a_page: "\n<!DOCTYPE html>\n<html>a.example</html>" => "what came is no list: it is a web page";
+    l4_a_login_page_of_a_hotspot: "<html><meta http-equiv=refresh>" => "the network asks for no login";
     l4_json: "{\"message\": \"Not Found\"}" => "what came is no list: it is JSON";
     l4_gzip_inside: b"\x1f\x8b\x08\0\0\0\0\0\0\x03" => "what came is no list: it is compressed";
     l4_zstd_inside: b"\x28\xb5\x2f\xfd\x04\x00" => "what came is no list: it is compressed";
