@@ -200,12 +200,7 @@ impl Builder {
     fn name(&mut self, name: &str, form: u16, line: u32) -> bool {
         match self.names.add(name, form, line, self.keep_repeated) {
             Added::New => true,
-            Added::Repeated => {
-                if let Some(list) = self.lists.last_mut() {
-                    list.duplicates += 1;
-                }
-                true
-            }
+            Added::Repeated => self.repeat(),
             Added::NoRoom => false,
         }
     }
@@ -214,13 +209,13 @@ impl Builder {
         let key = (form, if self.keep_repeated { line } else { 0 });
         if let Some(rules) = self.patterns.get_mut(text) {
             if rules.contains_key(&key) {
-                self.repeat();
-            } else if self.pattern_rules >= MAX_PATTERN_RULES {
-                return self.refuse(Fault::TooManyPatterns);
-            } else {
-                self.pattern_rules += 1;
-                rules.insert(key, line);
+                return self.repeat();
             }
+            if self.pattern_rules >= MAX_PATTERN_RULES {
+                return self.refuse(Fault::TooManyPatterns);
+            }
+            self.pattern_rules += 1;
+            rules.insert(key, line);
             return true;
         }
         if self.patterns.len() >= MAX_PATTERNS || self.pattern_text + text.len() > MAX_TEXT {
@@ -238,19 +233,20 @@ impl Builder {
             return self.refuse(Fault::MatchesAll);
         }
         if self.everything.contains_key(&key) {
-            self.repeat();
-        } else if self.everything.len() >= MAX_PATTERNS {
-            return self.refuse(Fault::TooManyPatterns);
-        } else {
-            self.everything.insert(key, line);
+            return self.repeat();
         }
+        if self.everything.len() >= MAX_PATTERNS {
+            return self.refuse(Fault::TooManyPatterns);
+        }
+        self.everything.insert(key, line);
         true
     }
 
-    fn repeat(&mut self) {
+    fn repeat(&mut self) -> bool {
         if let Some(list) = self.lists.last_mut() {
             list.duplicates += 1;
         }
+        true
     }
 
     fn refuse(&mut self, fault: Fault) -> bool {
@@ -324,6 +320,11 @@ impl Names {
         self.packer.pack(name, &mut codes);
         hashes.clear();
         hashes.extend(self.hasher.walk(name).map(|(_, hash)| hash));
+        // The longest name of what names are made of fits; only one full of other bytes does not.
+        if codes.len() > MAX_NAME {
+            (self.codes, self.hashes) = (codes, hashes);
+            return Added::NoRoom;
+        }
         let hash = hashes.pop().unwrap_or_default();
         let repeated = !keep_repeated && self.is_repeated(hash, form, &codes);
         if !repeated {
@@ -337,7 +338,7 @@ impl Names {
     }
 
     fn is_repeated(&mut self, hash: u64, form: u16, codes: &[u8]) -> bool {
-        let place = hash as usize % RECENT;
+        let place = place(hash, RECENT);
         let Some(recent) = self.recent.get_mut(place) else { return false };
         if recent.form == form && recent.codes == codes {
             return true;
@@ -349,7 +350,7 @@ impl Names {
     }
 
     fn add_parent(&mut self, hash: u64) {
-        let place = hash as usize % self.parents.len();
+        let place = place(hash, self.parents.len());
         if self.parents.get(place) != Some(&hash) {
             self.parents[place] = hash;
             self.push(hash, &Item::Parent);
@@ -385,6 +386,12 @@ impl Names {
         }
         Ok(())
     }
+}
+
+/// A place for this hash among so many.
+#[expect(clippy::cast_possible_truncation, reason = "it is less than so many")]
+fn place(hash: u64, many: usize) -> usize {
+    (hash % many as u64) as usize
 }
 
 const PARTS: usize = 256; // by the first eight bits of the hash

@@ -6,7 +6,7 @@ use std::io;
 use super::builder::{Builder, Names, Summary};
 use super::form::Reach;
 use super::image::{Foot, Section, Writer, write_varint};
-use super::names::{MAX_BITS, MORE, SELF, UNDER, bucket_of, slot};
+use super::names::{GOES_ON, LINE, LONG, MORE, SELF, SLOTS, UNDER, home, slot};
 use super::patterns::{self, Pattern};
 use super::prefixes;
 use super::settle::{Evidence, Settler};
@@ -28,8 +28,8 @@ pub(super) fn emit(
     let mut tree = Tree::default();
     writer.begin(Section::Keys)?;
     tree.write(&mut names, &places, &mut settler, &mut writer)?;
-    let (bits, seed) = (tree.bits, names.seed);
-    let foot = Foot { bits, seed, names: tree.names, stamp, ..Foot::default() };
+    let (homes, seed) = (tree.homes, names.seed);
+    let foot = Foot { homes, seed, names: tree.names, stamp, ..Foot::default() };
     tree.finish(&mut writer)?;
     write_prefixes(prefixes, &places, &mut settler, &mut writer)?;
     let patterns = settle_patterns(builder.patterns, &places, &mut settler);
@@ -44,21 +44,27 @@ pub(super) fn emit(
     writer.begin(Section::Tables)?;
     writer.append(Section::Tables, &serde_json::to_vec(&tables)?)?;
     let names = usize::try_from(foot.names).unwrap_or(usize::MAX);
-    Ok(Summary { bytes: writer.finish(foot)?, names, lists: tables.lists })
+    Ok(Summary { bytes: writer.finish(&foot)?, names, lists: tables.lists })
 }
 
-/// The slots and the index, as they grow.
+/// The lines, as they grow.
 #[derive(Default)]
 struct Tree {
-    bits: u32,
-    slots: Vec<u32>,
-    /// Of each bucket, its first slot and where its keys begin.
-    index: Vec<(u32, u32)>,
+    homes: u32,
+    /// Of each line its head and its slots.
+    lines: Vec<[u32; LINE / 4]>,
+    /// Slots of the last line that are in use.
+    used: usize,
+    /// Long lengths of keys of the last line, and the keys.
+    lengths: Vec<u8>,
+    bodies: Vec<u8>,
+    /// The keys of lines before that.
     keys: Vec<u8>,
-    /// Bytes of all keys so far.
+    /// Bytes of all keys of lines before the last.
     end: u32,
     names: u64,
     evidence: Vec<Evidence>,
+    key: Vec<u8>,
 }
 
 /// One rule of a part.
@@ -87,15 +93,12 @@ impl Tree {
         Ok(())
     }
 
-    /// Chooses how many buckets there are. The hashes of the first part are a fair sample.
+    /// Chooses how many lines there are. The hashes of the first part are a fair sample.
     fn make_room(&mut self, first: &[(u64, u32)], names: &Names) {
         let distinct = first.chunk_by(|a, b| a.0 == b.0).count();
-        let slots = (distinct * names.parts()).min(names.items);
-        while slots >> self.bits > PER_BUCKET && self.bits < MAX_BITS {
-            self.bits += 1;
-        }
-        self.slots.reserve(slots + slots / 16);
-        self.index.reserve_exact((1 << self.bits) + 1);
+        let all = if first.len() > FAIR { distinct * names.parts() } else { names.items };
+        self.homes = u32::try_from(all.min(names.items).div_ceil(PER_LINE)).unwrap_or(u32::MAX);
+        self.lines.reserve(self.homes as usize + 16);
     }
 
     fn add(
@@ -122,93 +125,96 @@ impl Tree {
                 rules.sort_unstable();
             }
             for about in rules.chunk_by(|a, b| a.0 == b.0) {
-                let flags = self.add_name(about, hash, settler)?;
+                let flags = self.make_key(about, settler)?;
                 if flags != 0 {
-                    self.add_slot(hash, flags | more);
+                    self.add_slot(hash, flags | more)?;
                     more = 0;
                 }
             }
             if more != 0 {
-                self.add_slot(hash, more);
+                self.key.clear();
+                self.add_slot(hash, more)?;
             }
         }
         Ok(())
     }
 
-    /// Writes the key of one name. Yields the flags of its slot, none if no rule is left.
-    fn add_name(
-        &mut self,
-        rules: &[Named<'_>],
-        hash: u64,
-        settler: &mut Settler,
-    ) -> io::Result<u32> {
+    /// Makes the key of one name. Yields the flags of its slot, none if no rule is left.
+    fn make_key(&mut self, rules: &[Named<'_>], settler: &mut Settler) -> io::Result<u32> {
         self.evidence.clear();
         self.evidence.extend(rules.iter().map(|&(_, form, line)| (form, line)));
         settler.settle(&mut self.evidence);
         let (Some((codes, ..)), false) = (rules.first(), self.evidence.is_empty()) else {
             return Ok(0);
         };
-        // The bucket begins before this key.
-        self.open_bucket(hash);
-        let (mut flags, mut size) = (0, varint_size(codes.len()) + codes.len());
+        self.names += 1;
+        self.key.clear();
+        self.key.push(u8::try_from(codes.len()).map_err(io::Error::other)?);
+        self.key.extend_from_slice(codes);
+        let mut flags = 0;
         for &(form, line) in &self.evidence {
-            size += varint_size(form.into()) + varint_size(line as usize);
+            write_varint(&mut self.key, form.into());
+            write_varint(&mut self.key, line);
             flags |= match settler.forms()[usize::from(form)].reach {
                 Reach::Exact => SELF,
                 Reach::WithSubdomains => SELF | UNDER,
                 Reach::Below => UNDER,
             };
         }
-        let before = self.keys.len();
-        write_varint(&mut self.keys, u32::try_from(size).map_err(io::Error::other)?);
-        write_varint(&mut self.keys, u32::try_from(codes.len()).map_err(io::Error::other)?);
-        self.keys.extend_from_slice(codes);
-        for &(form, line) in &self.evidence {
-            write_varint(&mut self.keys, form.into());
-            write_varint(&mut self.keys, line);
-        }
-        let written = u32::try_from(self.keys.len() - before).map_err(io::Error::other)?;
-        self.end = self.end.checked_add(written).ok_or_else(too_large)?;
-        self.names += 1;
         Ok(flags)
     }
 
-    fn add_slot(&mut self, hash: u64, flags: u32) {
-        self.open_bucket(hash);
-        self.slots.push(slot(hash, flags));
-    }
-
-    /// Makes an entry of the index for all buckets up to the one of this hash.
-    fn open_bucket(&mut self, hash: u64) {
-        while self.index.len() <= bucket_of(hash, self.bits) {
-            self.close_bucket();
+    /// Adds a slot, with the key that was made last if its flags say so.
+    fn add_slot(&mut self, hash: u64, flags: u32) -> io::Result<()> {
+        let home = home(hash, self.homes);
+        while self.lines.len() <= home || self.used == SLOTS {
+            self.begin_line()?;
         }
+        let here = self.lines.len() - 1;
+        // Lines between home and here are full. Where one goes on, so do all before it from
+        // the home of an earlier slot on, and that is no later than this one.
+        for line in self.lines.get_mut(home..here).unwrap_or_default().iter_mut().rev() {
+            if line[0] & GOES_ON != 0 {
+                break;
+            }
+            line[0] |= GOES_ON;
+        }
+        self.used += 1;
+        self.lines[here][self.used] = slot(hash, self.key.len(), flags);
+        if self.key.len() >= LONG {
+            let length = u32::try_from(self.key.len()).map_err(io::Error::other)?;
+            write_varint(&mut self.lengths, length);
+        }
+        self.bodies.extend_from_slice(&self.key);
+        Ok(())
     }
 
-    fn close_bucket(&mut self) {
-        let slots = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.index.push((slots, self.end));
+    fn begin_line(&mut self) -> io::Result<()> {
+        let length = self.lengths.len() + self.bodies.len();
+        self.keys.append(&mut self.lengths);
+        self.keys.append(&mut self.bodies);
+        let end = u32::try_from(length).ok().and_then(|length| self.end.checked_add(length));
+        self.end = end.filter(|end| end & GOES_ON == 0).ok_or_else(too_large)?;
+        let mut line = [0; LINE / 4];
+        line[0] = self.end;
+        self.lines.push(line);
+        self.used = 0;
+        Ok(())
     }
 
     fn finish<W: io::Write>(mut self, writer: &mut Writer<'_, W>) -> io::Result<()> {
-        while self.index.len() <= 1 << self.bits {
-            self.close_bucket();
+        // The keys of the last line come with the beginning of one more, which stays empty.
+        self.begin_line()?;
+        while self.lines.len() < self.homes as usize {
+            self.begin_line()?;
         }
+        writer.append(Section::Keys, &self.keys)?;
+        writer.begin(Section::Lines)?;
         let mut bytes = Vec::new();
-        writer.begin(Section::Slots)?;
-        for slots in self.slots.chunks(CHUNK) {
+        for lines in self.lines.chunks(CHUNK) {
             bytes.clear();
-            bytes.extend(slots.iter().flat_map(|slot| slot.to_le_bytes()));
-            writer.append(Section::Slots, &bytes)?;
-        }
-        writer.begin(Section::Index)?;
-        for entries in self.index.chunks(CHUNK) {
-            bytes.clear();
-            for (slot, key) in entries {
-                bytes.extend(slot.to_le_bytes());
-                bytes.extend(key.to_le_bytes());
-            }
-            writer.append(Section::Index, &bytes)?;
+            bytes.extend(lines.iter().flatten().flat_map(|word| word.to_le_bytes()));
+            writer.append(Section::Lines, &bytes)?;
         }
         Ok(())
     }
@@ -299,13 +305,10 @@ fn count_refused(lists: &mut [List], refused: &[[u32; Fault::ALL.len()]]) {
     }
 }
 
-fn varint_size(number: usize) -> usize {
-    (number.max(1).ilog2() / 7 + 1) as usize
-}
-
 fn too_large() -> io::Error {
     io::Error::other("the lists have more names than a rule set can hold; leave out one")
 }
 
-const PER_BUCKET: usize = 12; // slots on average at most: one line of the processor's cache
-const CHUNK: usize = 4096; // entries that are turned into bytes at once
+const PER_LINE: usize = 12; // slots on average: more, and one line in three goes on to the next
+const FAIR: usize = 1024; // items of a part from which all of them can be guessed within 5 %
+const CHUNK: usize = 256; // lines that are turned into bytes at once

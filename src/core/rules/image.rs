@@ -3,8 +3,7 @@
 //! ```text
 //! head     what it is, version
 //! keys     of each name: its letters, and where it stands. Read only to confirm a hit
-//! slots    one of four bytes for each name and each parent of one, in the order of hashes
-//! index    of each bucket of slots: its first slot, and where its keys begin
+//! lines    of fifteen slots, one for each name and each parent of one
 //! v4, v6   prefixes, by length and address
 //! forms    what rules say, but for subject and line
 //! tables   lists, limits, patterns: JSON
@@ -41,8 +40,7 @@ pub enum ImageError {
 #[derive(Clone, Copy)]
 pub(super) enum Section {
     Keys,
-    Slots,
-    Index,
+    Lines,
     V4,
     V6,
     Forms,
@@ -52,8 +50,8 @@ pub(super) enum Section {
 /// What the foot says.
 #[derive(Clone, Default)]
 pub(super) struct Foot {
-    /// How many bits of a hash say its bucket.
-    pub(super) bits: u32,
+    /// How many lines are the home of some hash.
+    pub(super) homes: u32,
     pub(super) seed: u64,
     /// How many names there are.
     pub(super) names: u64,
@@ -80,7 +78,7 @@ impl Foot {
             return Err(ImageError::Damaged);
         }
         let mut new = Self {
-            bits: foot.word(),
+            homes: foot.word(),
             seed: foot.long(),
             names: foot.long(),
             stamp: foot.take(),
@@ -108,7 +106,7 @@ impl Foot {
 
     fn write(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
-        out.extend(self.bits.to_le_bytes());
+        out.extend(self.homes.to_le_bytes());
         out.extend(self.seed.to_le_bytes());
         out.extend(self.names.to_le_bytes());
         out.extend(self.stamp);
@@ -154,8 +152,8 @@ impl<'a, W: io::Write> Writer<'a, W> {
     }
 
     /// Writes the foot; yields the bytes of the whole image.
-    pub(super) fn finish(mut self, foot: Foot) -> io::Result<u64> {
-        let foot = Foot { sections: self.foot.sections.clone(), ..foot }.write();
+    pub(super) fn finish(mut self, foot: &Foot) -> io::Result<u64> {
+        let foot = Foot { sections: self.foot.sections.clone(), ..foot.clone() }.write();
         self.write(&foot)?;
         let sum = self.sum.clone().finalize();
         self.write(&sum.to_le_bytes())?;
@@ -191,10 +189,10 @@ impl Fields<'_> {
 /// Appends a number in as few bytes as it needs, seven bits in each (LEB128).
 pub(super) fn write_varint(out: &mut Vec<u8>, mut number: u32) {
     while number >= 0x80 {
-        out.push(number as u8 | 0x80);
+        out.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
-    out.push(number as u8);
+    out.push(number.to_le_bytes()[0]);
 }
 
 /// Takes such a number from the front; `None` if there is none.
@@ -222,5 +220,5 @@ pub(super) fn read_varint(bytes: &mut &[u8]) -> Option<u32> {
 pub(super) const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"OPTRULES";
 const HEAD: usize = 64; // bytes: a line of the processor's cache
-const SECTIONS: usize = 7;
+const SECTIONS: usize = 6;
 const FOOT: usize = 8 + 4 + 8 + 8 + 32 + 16 * SECTIONS; // bytes, without the checksum

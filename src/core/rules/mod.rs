@@ -215,7 +215,7 @@ impl RuleSet {
         }
         let patterns = Patterns::new(patterns).ok_or(fails("patterns"))?;
         let extra = extra + patterns.memory();
-        Ok(Self { foot, names, prefixes, patterns, everything, forms, limits, lists, extra, image })
+        Ok(Self { image, foot, names, prefixes, patterns, everything, forms, limits, lists, extra })
     }
 
     /// Tells `found` every rule that names `host` (in the form of [`HostName`](crate::core::host::HostName)),

@@ -66,27 +66,29 @@ impl Packer {
 }
 
 /// Whether these codes are those of `name`.
+#[inline]
 pub(super) fn is_packed(codes: &[u8], name: &[u8]) -> bool {
-    let tail = last_eight(name);
-    let mut rest = name;
-    let mut codes = codes.iter();
-    while let Some(&code) = codes.next() {
-        let (mut bytes, mut len) = piece(code);
-        if code == RAW {
-            let Some(&raw) = codes.next() else { return false };
-            (bytes, len) = (raw.into(), 1);
-        }
-        let next = match rest.first_chunk() {
-            Some(next) => u64::from_le_bytes(*next),
-            None => tail.checked_shr(8 * (8 - rest.len() as u32)).unwrap_or(0),
+    let mut room = [0; SHORT + 8];
+    let Some(start) = room.get_mut(..name.len()).filter(|_| name.len() <= SHORT) else {
+        return unpack(codes) == name;
+    };
+    start.copy_from_slice(name);
+    // One name in a billion that comes here is another: so all of it is compared, and no
+    // branch depends on it.
+    let (mut at, mut differs, mut raw) = (0, 0, false);
+    for &code in codes {
+        let (bytes, len) = piece(code);
+        raw |= code == RAW;
+        let Some(next) = room.get(at..).and_then(|next| next.first_chunk()) else {
+            return unpack(codes) == name;
         };
-        let mask = (1 << (8 * len)) - 1;
-        match rest.get(len..) {
-            Some(after) if (next ^ bytes) & mask == 0 => rest = after,
-            _ => return false,
-        }
+        differs |= (u64::from_le_bytes(*next) ^ bytes) & ((1 << (8 * len)) - 1);
+        at += len;
     }
-    rest.is_empty()
+    if raw {
+        return unpack(codes) == name;
+    }
+    at == name.len() && differs == 0
 }
 
 /// The name of these codes.
@@ -102,19 +104,6 @@ pub(super) fn unpack(codes: &[u8]) -> Vec<u8> {
         }
     }
     name
-}
-
-/// The last eight bytes, the last one in the highest place.
-fn last_eight(name: &[u8]) -> u64 {
-    match name.last_chunk() {
-        Some(last) => u64::from_le_bytes(*last),
-        None => {
-            name.iter()
-                .rev()
-                .fold((0, 64), |(word, at), &byte| (word | u64::from(byte) << (at - 8), at - 8))
-                .0
-        }
-    }
 }
 
 /// The bytes of a piece, the first one in the lowest place, and how many there are: 0 to 7.
@@ -137,11 +126,11 @@ const fn pieces() -> [u64; 256] {
         code += 1;
     }
     let words = WORDS.as_bytes();
-    let (mut at, mut len) = (0, 0);
+    let (mut at, mut len) = (0, 0_u64);
     while at <= words.len() {
         if at == words.len() || words[at] == b' ' {
             assert!(len > 1 && len < 8 && code < RAW as usize, "as the format has it");
-            pieces[code] |= (len as u64) << 56;
+            pieces[code] |= len << 56;
             code += 1;
             len = 0;
         } else {
@@ -156,14 +145,15 @@ const fn pieces() -> [u64; 256] {
 
 const fn letters() -> [u8; 256] {
     let mut letters = [u8::MAX; 256];
-    let mut at = 0;
+    let (mut at, mut place) = (0, 0);
     while at < LETTERS.len() {
-        letters[LETTERS[at] as usize] = at as u8;
-        at += 1;
+        letters[LETTERS[at] as usize] = place;
+        (at, place) = (at + 1, place + 1);
     }
     letters
 }
 
+const SHORT: usize = 56; // bytes of a name that is compared in place; one in a hundred is longer
 const RAW: u8 = 0xff; // the next byte stands for itself
 const LETTERS: &[u8; 39] = b"abcdefghijklmnopqrstuvwxyz0123456789-._"; // what names are made of
 

@@ -49,8 +49,8 @@ impl Prefixes {
         &'a self,
         image: &'a [u8],
     ) -> impl Iterator<Item = (Prefix, u32, u32)> + 'a {
-        let v4 = self.v4.entries(image).iter().filter_map(|entry| read(entry));
-        v4.chain(self.v6.entries(image).iter().filter_map(|entry| read(entry)))
+        let v4 = self.v4.entries(image).iter().filter_map(read);
+        v4.chain(self.v6.entries(image).iter().filter_map(read))
     }
 }
 
@@ -85,7 +85,7 @@ impl<const N: usize> Family<N> {
             let wanted: [u8; 17] = sort_key(prefix);
             let wanted = wanted.get(..N - TAIL).unwrap_or_default();
             let first = entries.partition_point(|entry| key(entry) < wanted);
-            for entry in entries.iter().skip(first).take_while(|entry| key(*entry) == wanted) {
+            for entry in entries.iter().skip(first).take_while(|entry| key(entry) == wanted) {
                 if let Some((prefix, form, line)) = read(entry) {
                     found(prefix, form, line);
                 }
