@@ -1,5 +1,6 @@
 //! The catalogue as a whole: what every entry must have, and must not do.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Write as _};
@@ -7,7 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use optout::core::catalog::{self, About, Action, Entry, Pack, Subject};
+use optout::core::flow::Client;
 use optout::core::host::suffixes;
+use optout::core::policy::Policy;
+use optout::core::rules::RuleSet;
+use optout::core::time::Instant;
+use optout::core::verdict::{Mode, Verdict};
 
 /// Each entry about which `wrong` has something to say, with its place.
 #[track_caller]
@@ -197,31 +203,32 @@ fn no_entry_stops_what_never_block_protects() {
 }
 
 #[test]
-fn no_watched_entry_lies_below_a_blocking_one() {
-    // It would have no effect: what is watched opens nothing.
+fn a_watched_entry_in_a_blocked_zone_is_watched() {
+    let policy = |strict| Policy::builder(Arc::new(RuleSet::embedded())).strict(strict).build();
+    let verdict =
+        |policy: &Policy, host: &str| policy.judge(Instant::ZERO, host, &Client::Host(None));
+    let (usual, strict) = (policy(false), policy(true));
+    let seen = Cell::new(0);
     no_entry(|pack, entry| {
         let name = host(entry)?;
         let (_, parent) = name.split_once('.')?;
-        let weak = matches!(entry.action, Action::Strict | Action::Watch);
-        let wide = suffixes(parent).find(|name| {
+        let weak = entry.action == Action::Strict && pack.mode == Mode::Enforce;
+        let in_zone = suffixes(parent).any(|name| {
             pack.entries.iter().any(|other| {
                 matches!(&other.subject, Subject::Host { host, subdomains: true }
-                    if host.as_str() == *name && other.action == Action::Block)
+                    if host.as_str() == name && other.action == Action::Block)
             })
-        })?;
-        (weak && !OUTDONE.contains(&name)).then(|| format!("has no effect below {wide}"))
+        });
+        if !(weak && in_zone) {
+            return None;
+        }
+        seen.set(seen.get() + 1);
+        let (usual, strict) = (verdict(&usual, name), verdict(&strict, name));
+        let good = matches!((usual, strict), (Verdict::Watch(_), Verdict::Block(_)));
+        (!good).then(|| format!("{name}: {usual:?}, strict {strict:?}"))
     });
+    assert_eq!(seen.get(), 5, "entries that this is about");
 }
-
-/// Entries that are less sure than the zone that they are in. They have an effect
-/// only as far as the nearest entry of a pack decides.
-const OUTDONE: &[&str] = &[
-    "preferences.cid.samba.tv",
-    "cdn.branch.io",
-    "api.lab.amplitude.com",
-    "api.segment.io",
-    "msg.umengcloud.com",
-];
 
 #[test]
 fn no_entry_is_a_public_suffix() {

@@ -5,6 +5,7 @@
 //! needs only the names in them. So nothing parsed is kept here: a pack is read
 //! when the rules are built, and again when someone asks what is in it.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -195,6 +196,28 @@ impl Pack {
             sources: raw.sources,
             mode: raw.mode,
             entries,
+        })
+    }
+
+    /// Whether an entry that is only watched lies in a zone that is blocked. Then the
+    /// nearest entry decides: who wrote it down apart meant it to be treated apart.
+    #[must_use]
+    pub fn is_graded(&self) -> bool {
+        let zones: HashSet<&str> = self
+            .entries
+            .iter()
+            .filter(|entry| entry.action == Action::Block)
+            .filter_map(|entry| match &entry.subject {
+                Subject::Host { host, subdomains: true } => Some(host.as_str()),
+                Subject::Host { .. } | Subject::Prefix(_) => None,
+            })
+            .collect();
+        self.entries.iter().any(|entry| match &entry.subject {
+            Subject::Host { host, .. } => {
+                matches!(entry.action, Action::Strict | Action::Watch)
+                    && host.suffixes().skip(1).any(|zone| zones.contains(zone))
+            }
+            Subject::Prefix(_) => false,
         })
     }
 

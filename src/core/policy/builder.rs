@@ -129,8 +129,7 @@ impl Builder {
     pub fn build(self) -> Policy {
         let mut policy = self.policy;
         for (list, slot) in policy.rules.lists().iter().zip(&mut policy.lists) {
-            let by_nearness = matches!(list.kind, Kind::File(format) if format.nearest_decides());
-            if by_nearness && slot.mode != Mode::Off {
+            if list.nearest_decides && slot.mode != Mode::Off {
                 slot.by_nearness = Some(policy.by_nearness);
                 policy.by_nearness += 1;
             }

@@ -16,8 +16,8 @@
 //! `$badfilter` names are not among them at all: they are removed when lists
 //! are put together.
 //!
-//! In a list of a format where nearness decides ([`Format::nearest_decides`])
-//! only one rule of that list counts, and takes its place in the order above: that
+//! In a list where nearness decides ([`List::nearest_decides`]: dnsmasq, unbound, RPZ,
+//! and packs that watch a name inside a zone that they block) only one rule of that list counts, and takes its place in the order above: that
 //! for the narrowest set of clients, then the nearest, then allow before block.
 //!
 //! A blocking rule is *watched* if its list or everything is in mode watch, if
@@ -28,7 +28,7 @@
 //! watch a list does to traffic exactly what switching it off does. The user's
 //! own rules know no watch mode.
 //!
-//! [`Format::nearest_decides`]: crate::core::list::Format::nearest_decides
+//! [`List::nearest_decides`]: crate::core::rules::List::nearest_decides
 
 mod builder;
 mod device;

@@ -138,6 +138,9 @@ impl Builder {
     /// Adds a whole pack.
     pub fn pack(&mut self, pack: &Pack) {
         self.list(&pack.key, Kind::Pack(pack.key.clone()), pack.mode);
+        if let Some(list) = self.lists.last_mut() {
+            list.nearest_decides = pack.is_graded();
+        }
         for entry in &pack.entries {
             match &entry.subject {
                 Named::Host { host, subdomains } => {
@@ -153,6 +156,7 @@ impl Builder {
     pub fn ended(&mut self, options: &Options, counts: &Counts) {
         if let Some(list) = self.lists.last_mut() {
             list.kind = Kind::File(options.format);
+            list.nearest_decides = options.format.nearest_decides();
             list.subdomains = options.subdomains;
             list.counts = counts.clone();
             list.ignored = counts.faults.iter().sum();

@@ -70,6 +70,9 @@ pub struct List {
     pub actions: [u32; 5],
     /// Lines that are not rules and not comments.
     pub ignored: u32,
+    /// Whether of its rules about a name the nearest decides, be it to stop or to let through.
+    #[serde(default)]
+    pub nearest_decides: bool,
     /// Whether a bare name in it means what is below it too.
     #[serde(default)]
     pub subdomains: bool,
@@ -132,6 +135,7 @@ impl List {
     fn new(name: &str, kind: Kind, mode: Mode) -> Self {
         Self {
             name: name.into(),
+            nearest_decides: matches!(kind, Kind::File(format) if format.nearest_decides()),
             kind,
             mode,
             actions: [0; 5],
