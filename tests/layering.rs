@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 /// The floors, from the ground up. Rooms on one floor do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["core::host", "core::prefix", "core::time"],
-    &["core::flow", "core::upstream", "core::verdict"],
-    &["core::event", "core::rule", "core::wire"],
+    &["core::flow", "core::rule", "core::upstream"],
+    &["core::verdict", "core::wire"],
+    &["core::event"],
     &["core::catalog", "core::list"],
     &["core::rules"],
     &["core::policy"],

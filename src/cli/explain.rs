@@ -108,12 +108,22 @@ fn show(explanation: &Explanation, judge: &Judge, page: &mut Page<'_>) -> io::Re
 }
 
 fn rule_row(explained: &ExplainedRule) -> Vec<crate::cli::page::Span> {
-    let ExplainedRule { rule, action, via } = explained;
-    let matched = match via {
+    let ExplainedRule { rule, action, via, important, answer, limits, idle } = explained;
+    let mut matched: String = match via {
         Via::Name => "matches the name".into(),
         Via::Alias(host) => format!("matches as alias of {host}"),
         Via::Address => "matches the address".into(),
     };
+    let mut add = |words: &str| matched.extend(["; ", words]);
+    if *important {
+        add("important");
+    }
+    if let Some(answer) = answer {
+        add(&format!("answers with {answer}"));
+    }
+    for words in limits.iter().chain(idle) {
+        add(words);
+    }
     vec![plain(who::place(rule)), plain(action), ink(rule_text(rule), Ink::Strong), plain(matched)]
 }
 
@@ -169,16 +179,12 @@ mod tests {
             outcome: Outcome::Blocked,
             because: "The rule *.vendor.example of acme stops it.".into(),
             rules: vec![
-                ExplainedRule {
-                    rule: rule("acme", 12, "*.vendor.example"),
-                    action: "block".into(),
-                    via: Via::Alias("c.vendor.example".parse().unwrap()),
-                },
-                ExplainedRule {
-                    rule: rule("your rules", 0, "vendor.example"),
-                    action: "allow".into(),
-                    via: Via::Name,
-                },
+                ExplainedRule::new(
+                    rule("acme", 12, "*.vendor.example"),
+                    "block",
+                    Via::Alias("c.vendor.example".parse().unwrap()),
+                ),
+                ExplainedRule::new(rule("your rules", 0, "vendor.example"), "allow", Via::Name),
             ],
             entry: Some(EntryLine {
                 vendor: "acme".into(),

@@ -73,6 +73,7 @@ impl Rule {
             until,
             app: self.app.clone(),
             client: self.client.map(|client| client.to_string()),
+            schedule: None,
         };
         let done = sentence(&rule, page);
         super::order(daemon, &Request::AddRule(rule), page, &done)
@@ -193,6 +194,7 @@ mod tests {
             until: None,
             app: None,
             client: None,
+            schedule: None,
         };
         vec![
             UserRule {

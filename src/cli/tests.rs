@@ -117,7 +117,8 @@ asks! {
 
 fn rule(action: Action) -> UserRule {
     let subject = "a.example".into();
-    UserRule { action, subject, exact: false, until: None, app: None, client: None }
+    let (app, client, schedule) = (None, None, None);
+    UserRule { action, subject, exact: false, until: None, app, client, schedule }
 }
 
 fn set(mode: Option<Mode>, opted_out: Option<&str>) -> Request {

@@ -1,9 +1,11 @@
 //! `optout vendors`
 
 use std::io;
+use std::sync::Arc;
 
-use crate::cli::page::{Ink, Page, Side, Span, ink, number, plain};
+use crate::cli::page::{Ink, Page, Side, Span, count, ink, number, plain};
 use crate::cli::time;
+use crate::core::catalog::{self, About, Action, Entry, Pack, Subject};
 use crate::core::verdict::Mode;
 use crate::request::{Request, Response, VendorLine};
 use crate::shell::control::client::Daemon;
@@ -90,28 +92,36 @@ impl Vendors {
         if self.json {
             page.json(vendor)?;
         } else {
-            show_one(vendor, page)?;
+            // Its text is built in, whether or not the daemon runs.
+            show_one(vendor, catalog::pack(name).as_ref(), page)?;
         }
         Ok(())
     }
 }
 
 fn show_all(vendors: &[VendorLine], page: &mut Page<'_>) -> io::Result<()> {
-    let head = ["KEY", "VENDOR", "MODE", "BLOCKS", "WATCHES", "STOPPED", "OPTED OUT"];
+    let head = ["KEY", "VENDOR", "BLOCK", "WATCH", "OPEN", "MODE", "OPTED OUT", ""];
     let mut rows = vec![head.map(|head| ink(head, Ink::Faint)).to_vec()];
     rows.extend(vendors.iter().map(row));
     page.table(&SIDES, &rows)
 }
 
 fn row(vendor: &VendorLine) -> Vec<Span> {
+    // What stands in brackets is said when one vendor is shown.
+    let name = vendor.name.split(" (").next().unwrap_or_default();
+    let stopped = match vendor.blocked {
+        0 => String::new(),
+        n => format!("{} stopped", count(n, "attempt")),
+    };
     vec![
         ink(&vendor.vendor, Ink::Strong),
-        plain(&vendor.name),
-        mode(vendor.mode),
+        plain(name),
         plain(number(vendor.blocks)),
         plain(number(vendor.watches)),
-        plain(number(vendor.blocked)),
+        plain(number(vendor.allows)),
+        mode(vendor.mode),
         plain(vendor.opted_out.as_deref().unwrap_or("")),
+        ink(stopped, Ink::Faint),
     ]
 }
 
@@ -124,27 +134,105 @@ fn mode(mode: Mode) -> Span {
     }
 }
 
-fn show_one(vendor: &VendorLine, page: &mut Page<'_>) -> io::Result<()> {
+/// The story first: who asks about a vendor wants to know what it does.
+fn show_one(vendor: &VendorLine, pack: Option<&Pack>, page: &mut Page<'_>) -> io::Result<()> {
     let VendorLine { blocks, watches, allows, .. } = vendor;
     let name = format!("{} ({})", vendor.name, vendor.vendor);
     page.line(&[ink(name, Ink::Strong), plain(": "), mode(vendor.mode)])?;
-    page.field("Entries", format_args!("{blocks} block, {watches} watch, {allows} allow"))?;
-    page.field("Stopped", number(vendor.blocked))?;
-    page.field("Opted out", vendor.opted_out.as_deref().unwrap_or("no day noted"))?;
+    page.field("Story", &vendor.story)?;
     if let Some(opt_out) = &vendor.opt_out {
         page.field("Its switch", opt_out)?;
     }
-    page.field("Story", &vendor.story)
+    page.field("Opted out", vendor.opted_out.as_deref().unwrap_or("no day noted"))?;
+    page.field("Entries", format_args!("{blocks} block, {watches} watch, {allows} keep open"))?;
+    page.field("Stopped", number(vendor.blocked))?;
+    let Some(pack) = pack else { return Ok(()) };
+    let mut title = "Sources";
+    for source in &pack.sources {
+        page.field(title, source)?;
+        title = "";
+    }
+    show_entries(pack, page)
+}
+
+/// By category, in the order in which the pack comes to them.
+fn show_entries(pack: &Pack, page: &mut Page<'_>) -> io::Result<()> {
+    let mut categories: Vec<&str> = Vec::new();
+    for entry in &pack.entries {
+        if !categories.contains(&&*entry.about.category) {
+            categories.push(&entry.about.category);
+        }
+    }
+    for category in categories {
+        let entries: Vec<_> =
+            pack.entries.iter().filter(|entry| entry.about.category == category).collect();
+        page.heading(&format!("{category}: {}", count(entries.len() as u64, "name")))?;
+        // Entries that were written together share what is known of them.
+        for group in entries.chunk_by(|a, b| Arc::ptr_eq(&a.about, &b.about)) {
+            show_group(group, page)?;
+        }
+    }
+    Ok(())
+}
+
+fn show_group(group: &[&Entry], page: &mut Page<'_>) -> io::Result<()> {
+    let Some(first) = group.first() else { return Ok(()) };
+    for entry in group {
+        let below = match &entry.subject {
+            Subject::Host { subdomains: true, .. } => " and all below it",
+            Subject::Host { .. } | Subject::Prefix(_) => "",
+        };
+        let name = match &entry.subject {
+            Subject::Host { host, .. } => host.to_string(),
+            Subject::Prefix(prefix) => prefix.to_string(),
+        };
+        page.line(&[plain("  "), plain(name), plain(below), plain(": "), action(entry.action)])?;
+    }
+    let About { product, collects, breaks, reason, .. } = &*first.about;
+    page.field("  Product", product)?;
+    if !collects.is_empty() {
+        page.field("  Collects", collects)?;
+    }
+    page.field("  Breaks", breaks)?;
+    if let Some(reason) = reason {
+        page.field("  Reason", reason)?;
+    }
+    page.field("  Sure", sure(&first.about))
+}
+
+/// How sure it is, and why it may not be.
+fn sure(about: &About) -> String {
+    let inferred = if about.inferred { "; what is collected was read off the name" } else { "" };
+    let seen = about.last_seen.as_deref().map(|date| format!("; last in a list of {date}"));
+    format!("{} confidence{inferred}{}", about.confidence.as_str(), seen.unwrap_or_default())
+}
+
+fn action(action: Action) -> Span {
+    match action {
+        Action::Block => plain("block"),
+        Action::Strict => ink("watch, block where strict is set", Ink::Yellow),
+        Action::Watch => ink("watch", Ink::Yellow),
+        Action::Allow => ink("keep open", Ink::Green),
+        Action::NeverBlock => ink("never block", Ink::Green),
+    }
 }
 
 /// Columns of the table.
-const SIDES: [Side; 7] =
-    [Side::Left, Side::Left, Side::Left, Side::Right, Side::Right, Side::Right, Side::Left];
+const SIDES: [Side; 8] = [
+    Side::Left,
+    Side::Left,
+    Side::Right,
+    Side::Right,
+    Side::Right,
+    Side::Left,
+    Side::Left,
+    Side::Below,
+];
 
 const EXAMPLES: &str = "\
 Examples:
   optout vendors                                  all of them
-  optout vendors oneplus                          one, with its story
+  optout vendors oneplus                          one: its story, then its hosts
   optout vendors oneplus watch                    record, but let through
   optout vendors oneplus --opted-out 2026-11-01   count attempts from that day on";
 
@@ -157,7 +245,7 @@ mod tests {
     fn vendor() -> VendorLine {
         VendorLine {
             vendor: "acme".into(),
-            name: "Acme Phones".into(),
+            name: "Acme Phones (AcmeOS)".into(),
             mode: Mode::Enforce,
             blocks: 12,
             watches: 3,
@@ -182,24 +270,124 @@ mod tests {
     }
 
     const TABLE: &str = "  \
-  KEY   VENDOR       MODE   BLOCKS  WATCHES  STOPPED  OPTED OUT
-  acme  Acme Phones  block      12        3    1,234  2026-11-01
-  b     Acme Phones  watch      12        3        0
+  KEY   VENDOR       BLOCK  WATCH  OPEN  MODE   OPTED OUT
+  acme  Acme Phones     12      3     1  block  2026-11-01
+      1,234 attempts stopped
+  b     Acme Phones     12      3     1  watch
 ";
 
     #[test]
-    fn one_vendor_is_shown_whole() {
-        assert_eq!(printed(|page| show_one(&vendor(), page)), ONE);
+    fn the_table_fits_the_screen() {
+        let line = |pack: Pack| VendorLine {
+            vendor: pack.key.to_string(),
+            name: pack.name,
+            blocks: 999,
+            ..vendor()
+        };
+        let all: Vec<_> = catalog::embedded()
+            .filter(|pack| *pack.key != *"never-block") // it is no vendor
+            .map(line)
+            .collect();
+        let text = printed(|page| show_all(&all, page));
+        assert_eq!(text.lines().count(), 1 + 2 * all.len());
+        for line in text.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
     }
 
+    #[test]
+    fn one_vendor_is_shown_whole() {
+        assert_eq!(printed(|page| show_one(&vendor(), Some(&pack()), page)), ONE);
+    }
+
+    /// A pack with what a pack can have.
+    fn pack() -> Pack {
+        Pack::parse("acme.toml", PACK).unwrap()
+    }
+
+    const PACK: &str = r#"
+key = "acme"
+name = "Acme Phones (AcmeOS)"
+story = "Not shown: the daemon tells it."
+sources = ["https://a.example/", "https://b.example/"]
+
+[defaults]
+breaks = "none reported"
+category = "crash"
+confidence = "low"
+
+[[entry]]
+hosts = ["a.example", "b.example"]
+product = "Acme crash reporter"
+collects = "stack traces"
+action = "block"
+last_seen = "2026-03"
+sources = ["https://a.example/"]
+
+[[entry]]
+host = "push.example"
+subdomains = true
+product = "Acme push"
+collects = "reports on push"
+category = "push-analytics"
+action = "strict"
+confidence = "high"
+inferred = true
+reason = "It takes reports only."
+sources = ["https://a.example/"]
+
+[[entry]]
+prefix = "192.0.2.0/24"
+product = "Acme login"
+action = "allow"
+breaks = "major: login"
+sources = ["https://a.example/"]
+"#;
+
     const ONE: &str = "\
-Acme Phones (acme): block
-  Entries      12 block, 3 watch, 1 allow
-  Stopped      1,234
-  Opted out    2026-11-01
-  Its switch   Settings, Privacy
+Acme Phones (AcmeOS) (acme): block
   Story        It calls home.
+  Its switch   Settings, Privacy
+  Opted out    2026-11-01
+  Entries      12 block, 3 watch, 1 keep open
+  Stopped      1,234
+  Sources      https://a.example/
+               https://b.example/
+
+crash: 3 names
+  a.example: block
+  b.example: block
+    Product    Acme crash reporter
+    Collects   stack traces
+    Breaks     none reported
+    Sure       low confidence; last in a list of 2026-03
+  192.0.2.0/24: keep open
+    Product    Acme login
+    Breaks     major: login
+    Sure       low confidence
+
+push-analytics: 1 name
+  push.example and all below it: watch, block where strict is set
+    Product    Acme push
+    Collects   reports on push
+    Breaks     none reported
+    Reason     It takes reports only.
+    Sure       high confidence; what is collected was read off the name
 ";
+
+    #[test]
+    fn every_built_in_vendor_can_be_shown() {
+        for pack in catalog::embedded() {
+            let text = printed(|page| show_one(&vendor(), Some(&pack), page));
+            for entry in &pack.entries {
+                let name = match &entry.subject {
+                    Subject::Host { host, .. } => host.to_string(),
+                    Subject::Prefix(prefix) => prefix.to_string(),
+                };
+                assert!(text.contains(&format!("\n  {name}")), "{}: {name}", pack.key);
+            }
+        }
+    }
 
     #[test]
     fn hostile_vendors_are_harmless() {
@@ -208,7 +396,7 @@ Acme Phones (acme): block
             *text = HOSTILE.into();
         }
         hostile.opted_out = Some(HOSTILE.into());
-        assert_harmless(&printed(|page| show_one(&hostile, page)));
+        assert_harmless(&printed(|page| show_one(&hostile, Some(&pack()), page)));
         assert_harmless(&printed(|page| show_all(&[hostile], page)));
     }
 }

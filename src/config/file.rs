@@ -45,6 +45,8 @@ pub(super) struct File {
     pub log_level: LogLevel,
     pub journal: Journal,
     pub vendors: BTreeMap<String, Mode>,
+    pub devices: Vec<Device>,
+    pub schedules: BTreeMap<String, Vec<String>>,
     pub lists: Vec<List>,
 }
 
@@ -59,16 +61,39 @@ pub(super) struct Journal {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct List {
-    pub path: String,
+pub(super) struct Device {
+    pub name: String,
+    pub addresses: Vec<String>,
     #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct List {
+    pub path: Option<String>,
+    pub url: Option<String>,
     pub name: Option<String>,
     #[serde(default)]
     pub format: ListFormat,
-    #[serde(default)]
     pub subdomains: Option<bool>,
     #[serde(default)]
+    pub kind: ListKind,
+    #[serde(default)]
+    pub tlds: bool,
+    #[serde(default)]
     pub mode: Mode,
+    #[serde(default)]
+    pub clients: Vec<String>,
+    #[serde(default)]
+    pub apps: Vec<String>,
+    pub schedule: Option<String>,
+    pub every: Option<String>,
+    pub sha256: Option<String>,
+    pub minisign: Option<String>,
+    #[serde(default)]
+    pub private: bool,
+    pub watch_for: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -78,6 +103,21 @@ pub(super) enum ListFormat {
     Auto,
     Hosts,
     Domains,
+    Wildcard,
+    Adblock,
+    Dnsmasq,
+    Unbound,
+    Rpz,
+    Dnscrypt,
+    Ips,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ListKind {
+    #[default]
+    Block,
+    Allow,
 }
 
 /// Off is a state that `optout off` sets, not a mode of the file.
@@ -108,11 +148,18 @@ pub(super) enum LogLevel {
 
 impl From<ListFormat> for Option<Format> {
     fn from(format: ListFormat) -> Self {
-        match format {
-            ListFormat::Auto => None,
-            ListFormat::Hosts => Some(Format::Hosts),
-            ListFormat::Domains => Some(Format::Domains),
-        }
+        Some(match format {
+            ListFormat::Auto => return None,
+            ListFormat::Hosts => Format::Hosts,
+            ListFormat::Domains => Format::Domains,
+            ListFormat::Wildcard => Format::Wildcard,
+            ListFormat::Adblock => Format::Adblock,
+            ListFormat::Dnsmasq => Format::Dnsmasq,
+            ListFormat::Unbound => Format::Unbound,
+            ListFormat::Rpz => Format::Rpz,
+            ListFormat::Dnscrypt => Format::Dnscrypt,
+            ListFormat::Ips => Format::Ips,
+        })
     }
 }
 
@@ -158,6 +205,8 @@ impl Default for File {
             log_level: LogLevel::Info,
             journal: Journal::default(),
             vendors: BTreeMap::new(),
+            devices: Vec::new(),
+            schedules: BTreeMap::new(),
             lists: Vec::new(),
         }
     }

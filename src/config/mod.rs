@@ -7,6 +7,8 @@
 
 mod error;
 mod file;
+mod list;
+mod schedule;
 mod sound;
 
 use std::collections::BTreeMap;
@@ -18,12 +20,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::list::Format;
-use crate::core::policy::{BlockAnswer, Canaries, UserSubject};
+use crate::core::policy::{BlockAnswer, Canaries, NamedDevice, UserSubject};
 use crate::core::prefix::Prefix;
 use crate::core::verdict::Mode;
 
 pub use error::ConfigError;
+pub use list::{EVERY, ListSource, Place, digest, id_of, why_no_key, why_no_url};
+pub use schedule::Schedule;
 
 /// A sound configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -64,8 +67,12 @@ pub struct Config {
     pub journal: Journal,
     /// Modes of vendors by key. Whether such a vendor exists is not known here.
     pub vendors: BTreeMap<String, Written<Mode>>,
-    /// Lists from disk, in the order that decides which one is named in a verdict.
-    pub lists: Vec<ListFile>,
+    /// Devices that have a name.
+    pub devices: Vec<NamedDevice>,
+    /// Times of the week, by name: 1 to 40 of a-z, 0-9, `-` and `_`.
+    pub schedules: BTreeMap<String, Schedule>,
+    /// Lists, in the order that decides which one is named in a verdict.
+    pub lists: Vec<ListSource>,
     /// Names, `*.` names and prefixes that the user lets through.
     pub allow: Vec<Written<UserSubject>>,
     /// Names, `*.` names and prefixes that the user blocks.
@@ -135,23 +142,6 @@ pub enum Privacy {
     Counters,
     /// Nothing at all.
     Nothing,
-}
-
-/// A list from disk.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ListFile {
-    /// Where it is: an absolute path.
-    pub path: PathBuf,
-    /// Line of the configuration that says so, counted from 1.
-    pub line: u32,
-    /// What it is called in verdicts. No two lists share a name.
-    pub name: String,
-    /// How it is written; `None`: as its lines look.
-    pub format: Option<Format>,
-    /// Whether its rules cover what is below a name; `None`: as the format has it.
-    pub subdomains: Option<bool>,
-    /// What is done with its verdicts.
-    pub mode: Mode,
 }
 
 impl Config {

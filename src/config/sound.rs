@@ -1,10 +1,13 @@
 //! From what was written to what it means, or to what is wrong with it.
 
+mod device;
+mod list;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::core::policy::{Canaries, UserRuleError, UserSubject};
@@ -13,7 +16,7 @@ use crate::core::verdict::Mode;
 
 use super::error::line_of;
 use super::file::{self, File, GlobalMode, PrivateRelay};
-use super::{Config, ConfigError, Journal, ListFile, RULE_PRIORITIES, Written};
+use super::{Config, ConfigError, Journal, RULE_PRIORITIES, Written};
 
 /// Checks a file whose text is at hand, for the lines of its errors.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ impl<'a> Checker<'a> {
             case_randomization: file.case_randomization,
             journal: self.journal(&file.journal)?,
             vendors: self.vendors(file.vendors),
+            devices: self.devices(file.devices)?,
+            schedules: self.schedules(file.schedules)?,
             lists: self.lists(file.lists)?,
             allow: self.subjects("allow", &file.allow)?,
             block: self.subjects("block", &file.block)?,
@@ -69,6 +74,7 @@ impl<'a> Checker<'a> {
 
     /// What no key can be checked for alone.
     fn together(&self, config: &Config) -> Checked<()> {
+        self.known(&config.lists, &config.devices, &config.schedules)?;
         if config.dns_table == config.address_table {
             return self.wrong("address_table", "is the same as \"dns_table\"; choose another");
         }
@@ -216,28 +222,6 @@ impl<'a> Checker<'a> {
         file.into_iter().map(written).collect()
     }
 
-    fn lists(&self, file: Vec<file::List>) -> Checked<Vec<ListFile>> {
-        let mut lists: Vec<ListFile> = Vec::with_capacity(file.len());
-        for (n, list) in file.into_iter().enumerate() {
-            let at = |key: &str| format!("lists.{n}.{key}");
-            let path = self.path(&at("path"), &list.path)?;
-            let named = list.name.is_some();
-            let name = list.name.unwrap_or_else(|| file_name(&path));
-            let key = at(if named { "name" } else { "path" });
-            if name.is_empty() || name.len() > 100 || name.contains(char::is_control) {
-                return self.wrong(&key, &format!("{name:?}: a name has 1 to 100 characters"));
-            }
-            if lists.iter().any(|other| other.name == name) {
-                let problem = format!("{name:?} is the name of two lists; give one another name");
-                return self.wrong(&key, &problem);
-            }
-            let line = line_of(self.text, &at("path"));
-            let (subdomains, mode) = (list.subdomains, list.mode);
-            lists.push(ListFile { path, line, name, format: list.format.into(), subdomains, mode });
-        }
-        Ok(lists)
-    }
-
     fn subjects(&self, key: &str, texts: &[String]) -> Checked<Vec<Written<UserSubject>>> {
         let mut subjects = Vec::with_capacity(texts.len());
         // Locating parses the text anew, so a long list is located only once.
@@ -283,10 +267,6 @@ fn what_is_no_subject(error: &UserRuleError) -> String {
         UserRuleError::Prefix { why, .. } => why.to_string(),
         other => other.to_string(),
     }
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 const DNS_PORT: u16 = 53; // RFC 1035 §4.2

@@ -1,6 +1,7 @@
 //! What a user may write, and what is said to the user who wrote something else.
 
 use super::*;
+use crate::core::list::Format;
 
 #[test]
 fn the_empty_file_is_the_default() {
@@ -33,7 +34,8 @@ fn the_sample_changes_nothing_and_its_values_are_the_defaults() {
 fn the_sample_holds_every_key() {
     // What serde says of a key it does not know is the list of those it knows.
     let lists = "[[lists]]\npath = '/a'\n";
-    for (before, example) in [("", false), ("[journal]\n", false), (lists, true)] {
+    let devices = "[[devices]]\nname = 'a'\naddresses = ['192.0.2.1']\n";
+    for (before, example) in [("", false), ("[journal]\n", false), (devices, true), (lists, true)] {
         let text = format!("{before}zzzzzzzzzzz = 1");
         let error = Config::parse(&text).unwrap_err().problem;
         let (_, keys) = error.split_once("the keys here are ").expect("a list of keys");
@@ -91,6 +93,64 @@ fn everything_that_may_be_written_is_understood() {
     assert_eq!(config.lists[0].subdomains, None);
     assert_eq!(config.lists[1].format, Some(Format::Domains));
     assert_eq!(config.check_vendors(&["oneplus"]), Ok(()));
+}
+
+#[test]
+fn everything_that_may_be_said_of_lists_is_understood() {
+    let text = r#"
+        [[devices]]
+        name = "Kids tablet"
+        addresses = ["192.168.1.20", "2001:db8::/64"]
+        tags = ["user_child"]
+        [schedules]
+        night = ["mon-fri 21:00-07:00", "sat,sun 22:00-08:00"]
+        [[lists]]
+        url = "https://lists.example/sub/hosts.txt?v=1"
+        every = "12h"
+        [[lists]]
+        url = "https://lists.example/"
+        every = "never"
+        kind = "allow"
+        tlds = true
+        clients = ["kids tablet", "192.0.2.0/24"]
+        apps = ["curl", "uid:1000"]
+        schedule = "night"
+        sha256 = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F"
+        minisign = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+        watch_for = "1w"
+    "#;
+    let config = Config::parse(text).unwrap();
+    let [device] = &config.devices[..] else { panic!("one device") };
+    assert_eq!((&*device.name, device.addresses.len()), ("Kids tablet", 2));
+    assert_eq!(&*device.tags[0], "user_child");
+    assert!(config.schedules["night"].holds(1, 0) && !config.schedules["night"].holds(1, 720));
+    let [first, second] = &config.lists[..] else { panic!("two lists") };
+    let url = "https://lists.example/sub/hosts.txt?v=1";
+    let mut want = ListSource::new(Place::Url(url.into()), "hosts.txt");
+    want.line = 9;
+    want.every = Some(Duration::from_hours(12));
+    assert_eq!(*first, want);
+    assert_eq!((&*second.name, &*second.id, second.line), ("lists.example", "lists-example", 12));
+    assert!(second.allow && second.tlds && second.every.is_none());
+    assert_eq!((second.limits.clients.len(), second.limits.apps.len()), (2, 2));
+    assert_eq!(second.limits.schedule.as_deref(), Some("night"));
+    assert_eq!(second.sha256.unwrap(), std::array::from_fn(|n| u8::try_from(n).unwrap()));
+    assert!(second.minisign.is_some());
+    assert_eq!(second.watch_for, Some(Duration::from_hours(7 * 24)));
+}
+
+#[test]
+fn the_sample_tells_the_defaults_of_a_list() {
+    let keys = ["format", "kind", "tlds", "mode", "clients", "apps", "every"];
+    let example = SAMPLE.lines().map(|line| line.trim_start_matches(['#', ' ']));
+    let in_lists = example.skip_while(|line| *line != "[[lists]]").skip(1);
+    let told: Vec<_> = in_lists
+        .filter(|line| line.split(" = ").next().is_some_and(|key| keys.contains(&key)))
+        .collect();
+    assert_eq!(told.len(), keys.len(), "{told:?}");
+    let place = "[[lists]]\nurl = 'https://lists.example/a'\n";
+    let plain = Config::parse(place).unwrap();
+    assert_eq!(Config::parse(&format!("{place}{}", told.join("\n"))).unwrap(), plain);
 }
 
 #[test]
@@ -194,11 +254,61 @@ mistakes! {
         => r#"1: "block" cannot hold "https://a.example/b": not an address or prefix; write it like 192.0.2.0/24 or 2001:db8::/32"#;
     rule_is_empty: "allow = [\"a.example\",\n\n \"\"]"
         => r#"3: "allow" cannot hold "": the name is empty; write a name, a name with *. before it, an address or a prefix"#;
-    list_without_a_path: "[[lists]]\nname = \"a\"" => r#"1: "path" is missing here; add it"#;
+    list_without_a_place: "[[lists]]\nname = \"a\""
+        => r#"1: "lists.path" or "url" is missing here; add one of them"#;
+    list_with_two_places: "[[lists]]\npath = \"/a\"\nurl = \"https://a.example/b\""
+        => r#"3: "lists.url" is one place and "path" another; leave out one"#;
+    list_over_http: "[[lists]]\nurl = \"http://a.example/hosts\""
+        => r#"2: "lists.url" cannot be "http://a.example/hosts"; over http anyone on the way can change a list; write https://"#;
+    list_over_ftp: "[[lists]]\nurl = \"ftp://a.example/hosts\""
+        => r#"2: "lists.url" cannot be "ftp://a.example/hosts"; write an address that begins with https://"#;
+    list_of_no_host: "[[lists]]\nurl = \"https:///hosts\""
+        => r#"2: "lists.url" cannot be "https:///hosts"; write an address that begins with https://"#;
+    list_with_a_password: "[[lists]]\nurl = \"https://me:pw@a.example/hosts\""
+        => r#"2: "lists.url" cannot be "https://me:pw@a.example/hosts"; a name and a password have no place in it"#;
+    list_with_a_space: "[[lists]]\nurl = \"https://a.example/my hosts\""
+        => r#"2: "lists.url" cannot be "https://a.example/my hosts"; write at most 2000 characters, without spaces"#;
+    list_too_often: "[[lists]]\nurl = \"https://a.example/b\"\nevery = \"59m\""
+        => r#"3: "lists.every" cannot be "59m"; write "1h" to "30d" or "never""#;
+    list_too_rarely: "[[lists]]\nurl = \"https://a.example/b\"\nevery = \"31d\""
+        => r#"3: "lists.every" cannot be "31d"; write "1h" to "30d" or "never""#;
+    list_at_odd_times: "[[lists]]\nurl = \"https://a.example/b\"\nevery = \"daily\""
+        => r#"3: "lists.every" cannot be "daily"; write "1h" to "30d" or "never""#;
+    file_looked_after: "[[lists]]\npath = \"/a\"\nevery = \"1d\""
+        => r#"3: "lists.every" is for lists with "url"; a file is read anew on a reload"#;
+    list_watched_for_ever: "[[lists]]\npath = \"/a\"\nwatch_for = \"99999999999999999999d\""
+        => r#"3: "lists.watch_for" cannot be "99999999999999999999d"; write "1h" to "365d""#;
+    list_of_no_digest: "[[lists]]\npath = \"/a\"\nsha256 = \"0g\""
+        => r#"3: "lists.sha256" is no SHA-256; write 64 digits of 0-9 and a-f"#;
+    list_of_no_key: "[[lists]]\npath = \"/a\"\nminisign = \"RWQ\""
+        => r#"3: "lists.minisign" is no public key of minisign; write the second line of its .pub file, 56 characters that begin with RW"#;
+    list_of_no_kind: "[[lists]]\npath = \"/a\"\nkind = \"deny\""
+        => r#"3: "lists.kind" cannot be "deny"; write "block" or "allow""#;
+    list_for_nobody: "[[lists]]\npath = \"/a\"\nclients = [\"192.0.2.1\",\n\"tv\"]"
+        => r#"4: "lists.clients" cannot hold "tv"; write an address, a prefix or the name of one of [[devices]]"#;
+    list_for_no_app: "[[lists]]\npath = \"/a\"\napps = [\"/usr/bin/curl\"]"
+        => r#"3: "lists.apps" cannot hold "/usr/bin/curl"; write the file name of a program, or uid: and a number"#;
+    list_at_no_time: "[[lists]]\npath = \"/a\"\nschedule = \"night\""
+        => r#"3: "lists.schedule" cannot be "night", which [schedules] does not have"#;
+    lists_too_much_alike: "[[lists]]\npath = \"/a\"\nname = \"My list\"\n[[lists]]\npath = \"/b\"\nname = \"my-list\""
+        => r#"6: "lists.name" "my-list" is too much like "My list"; give one another name"#;
+    device_twice: "[[devices]]\nname = \"TV\"\naddresses = [\"192.0.2.1\"]\n[[devices]]\nname = \"tv\"\naddresses = [\"192.0.2.2\"]"
+        => r#"5: "devices.name" "tv" is the name of two devices; give all addresses to one"#;
+    device_called_an_address: "[[devices]]\nname = \"192.0.2.1\"\naddresses = [\"192.0.2.1\"]"
+        => r#"2: "devices.name" "192.0.2.1" is an address; write a name"#;
+    device_nowhere: "[[devices]]\nname = \"tv\"\naddresses = []"
+        => r#"3: "devices.addresses" of "tv" is empty; write an address or a prefix"#;
+    device_without_addresses: "[[devices]]\nname = \"tv\"" => r#"1: "addresses" is missing here; add it"#;
+    device_at_a_name: "[[devices]]\nname = \"tv\"\naddresses = [\"192.0.2.1\",\n\"tv.lan\"]"
+        => r#"4: "devices.addresses" "tv.lan": not an address or prefix; write it like 192.0.2.0/24 or 2001:db8::/32"#;
+    schedule_of_no_day: "[schedules]\nnight = [\"mon 1:00-2:00\",\n\"moon 1:00-2:00\"]"
+        => r#"3: "schedules.night" cannot hold "moon 1:00-2:00"; write days and times like "mon-fri 21:00-07:00", "sat,sun 10:00-24:00" or "12:00-13:00""#;
+    schedule_of_an_odd_name: "[schedules]\n\"Night time\" = []"
+        => r#"1: "schedules" cannot hold "Night time"; name a schedule with 1 to 40 of a-z, 0-9, - and _"#;
     list_path_is_relative: "[[lists]]\npath = \"hosts\""
         => r#"2: "lists.path" cannot be "hosts"; write a path that begins with /"#;
     list_format_unknown: "[[lists]]\npath = \"/a\"\nformat = \"xml\""
-        => r#"3: "lists.format" cannot be "xml"; write "auto" or "hosts" or "domains""#;
+        => r#"3: "lists.format" cannot be "xml"; write "auto" or "hosts" or "domains" or "wildcard" or "adblock" or "dnsmasq" or "unbound" or "rpz" or "dnscrypt" or "ips""#;
     two_lists_of_one_name: "[[lists]]\npath = \"/a/h\"\n[[lists]]\npath = \"/b/h\""
         => r#"4: "lists.path" "h" is the name of two lists; give one another name"#;
     vendor_mode_unknown: "[vendors]\noneplus = \"block\""

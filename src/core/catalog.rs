@@ -81,6 +81,9 @@ pub struct About {
     pub inferred: bool,
     /// Why it may be blocked although its name looks like an update, a probe, a clock or push.
     pub reason: Option<String>,
+    /// Month or year (`2026-03`, `2026`) of the newest list that carries it, if one does.
+    /// Hosts die and stay in lists: what was last seen long ago may be gone.
+    pub last_seen: Option<String>,
     /// Where this is known from.
     pub sources: Vec<String>,
 }
@@ -121,17 +124,29 @@ pub struct CatalogError {
     pub what: String,
 }
 
+/// Packs by the names of their files.
+macro_rules! packs {
+    ($($key:literal),* $(,)?) => {
+        &[$(($key, include_str!(concat!("../../blocklists/", $key, ".toml")))),*]
+    };
+}
+
 /// The packs that are built in: each file's name without `.toml`, and its text.
-pub const EMBEDDED: &[(&str, &str)] = &[
-    ("oneplus", include_str!("../../blocklists/oneplus.toml")),
-    ("oppo", include_str!("../../blocklists/oppo.toml")),
-    ("xiaomi", include_str!("../../blocklists/xiaomi.toml")),
-    ("samsung-mobile", include_str!("../../blocklists/samsung-mobile.toml")),
-    ("samsung-tv", include_str!("../../blocklists/samsung-tv.toml")),
-    ("google", include_str!("../../blocklists/google.toml")),
-    ("microsoft", include_str!("../../blocklists/microsoft.toml")),
-    ("bypass", include_str!("../../blocklists/bypass.toml")),
-    ("never-block", include_str!("../../blocklists/never-block.toml")),
+/// A test compares them with the folder.
+#[rustfmt::skip]
+pub const EMBEDDED: &[(&str, &str)] = packs![
+    // Phones.
+    "oneplus", "oppo", "xiaomi", "samsung-mobile", "huawei", "honor", "vivo", "google", "apple",
+    // Computers, TVs and what is used on them.
+    "microsoft", "mozilla", "ubuntu", "devtools", "amazon", "samsung-tv", "lg", "roku", "vizio",
+    "sony", "smart-tv-other", "netflix",
+    // What apps by others carry in them.
+    "meta", "bytedance", "appsflyer", "adjust", "branch", "kochava", "singular", "amplitude",
+    "mixpanel", "segment", "flurry", "sentry", "bugsnag", "newrelic", "clevertap", "onesignal",
+    "braze", "unity", "gameanalytics", "applovin", "umeng", "tencent", "talkingdata", "baidu",
+    "alibaba", "jiguang", "yandex", "other-sdk",
+    // No vendors.
+    "bypass", "never-block",
 ];
 
 /// Reads the built-in packs, one after the other, so that only one is in memory.
@@ -264,6 +279,7 @@ struct RawEntry {
     #[serde(default)]
     inferred: bool,
     reason: Option<String>,
+    last_seen: Option<String>,
     sources: Option<Vec<String>>,
 }
 
@@ -289,6 +305,7 @@ fn read_entry(
         confidence: raw.confidence.or(defaults.confidence).ok_or_else(|| missing("confidence"))?,
         inferred: raw.inferred,
         reason: raw.reason,
+        last_seen: raw.last_seen,
         sources: raw.sources.or_else(|| defaults.sources.clone()).unwrap_or_default(),
     });
     let before = entries.len();

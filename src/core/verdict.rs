@@ -6,17 +6,27 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::core::host::HostName;
+use crate::core::rule::Answer;
 
 /// The answer to "may this host be reached?", with its proof.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[must_use = "a verdict does nothing until someone acts on it"]
 pub enum Verdict {
-    /// Stop it, because this rule says so.
-    Block(RuleRef),
+    /// Stop it.
+    Block(Stop),
     /// Record that this rule would stop it, and let it through.
     Watch(RuleRef),
     /// Let it through.
     Pass(Why),
+}
+
+/// Why something is stopped, and how.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stop {
+    /// The rule that says so.
+    pub rule: RuleRef,
+    /// How that rule wants a question answered.
+    pub answer: Answer,
 }
 
 /// Why something is let through.
@@ -35,7 +45,7 @@ impl Verdict {
     #[must_use]
     pub fn rule(self) -> Option<RuleRef> {
         match self {
-            Self::Block(rule)
+            Self::Block(Stop { rule, .. })
             | Self::Watch(rule)
             | Self::Pass(Why::Allowed(rule) | Why::NeverBlock(rule)) => Some(rule),
             Self::Pass(Why::NoMatch) => None,

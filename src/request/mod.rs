@@ -117,6 +117,9 @@ pub struct UserRule {
     /// Only for this client (its address).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
+    /// Only while this schedule of the configuration holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
 }
 
 /// What the daemon answers.
@@ -318,11 +321,34 @@ pub struct Explanation {
 pub struct ExplainedRule {
     /// The rule.
     pub rule: RuleText,
-    /// What it does by itself: `allow`, `block`, `watch`, `never-block`, or `off`
-    /// where its list is off.
+    /// What it does by itself: `allow`, `block`, `watch`, `never-block`;
+    /// `watch-allow` where its list is only watched; `off` where its list is off;
+    /// `outdone` by a nearer rule of its list; `limited` where it does not hold.
     pub action: String,
     /// What it matched.
     pub via: Via,
+    /// Whether it comes before rules of lists that are not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub important: bool,
+    /// How it wants a block answered, if it says so: `nodata`, `nxdomain`,
+    /// `refused` or `drop`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// In words, when and for whom it holds, if not always and for everyone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
+    /// In words, what of that keeps it from holding here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<String>,
+}
+
+impl ExplainedRule {
+    /// A rule for everyone and always.
+    #[must_use]
+    pub fn new(rule: RuleText, action: &str, via: Via) -> Self {
+        let action = action.into();
+        Self { rule, action, via, important: false, answer: None, limits: None, idle: None }
+    }
 }
 
 /// An entry of the catalogue.
@@ -509,6 +535,7 @@ mod tests {
             until: None,
             app: None,
             client: None,
+            schedule: None,
         }
     }
 

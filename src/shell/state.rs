@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::core::verdict::Mode;
-use crate::request::UserRule;
+use crate::request::{AddedList, UserRule};
 
 /// What the user switched, allowed and blocked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,9 +30,29 @@ pub struct State {
     pub rules: Rules,
     /// What was set for vendors, by key.
     pub vendors: BTreeMap<String, Vendor>,
+    /// Lists that the user added, by their ids.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<String, AddedList>,
+    /// Modes that the user set for lists, by their ids.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub list_modes: BTreeMap<String, ListMode>,
+    /// Seconds since 1970 (UTC) at which a list was first in use, by its id: for those
+    /// that are only watched at first.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists_since: BTreeMap<String, i64>,
     /// What a newer version wrote.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+/// The mode that the user set for a list.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListMode {
+    /// The mode.
+    pub mode: Mode,
+    /// Seconds since 1970 (UTC) at which it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
 }
 
 /// The user's own rules, and those that only a newer version understands.
@@ -66,6 +86,9 @@ impl Default for State {
             paused_until: None,
             rules: Rules::default(),
             vendors: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            list_modes: BTreeMap::new(),
+            lists_since: BTreeMap::new(),
             unknown: Map::new(),
         }
     }
@@ -318,6 +341,7 @@ mod tests {
             until: Some(1_800_000_000),
             app: None,
             client: Some("192.0.2.7".into()),
+            schedule: Some("night".into()),
         };
         let vendor = Vendor {
             mode: Some(Mode::Watch),

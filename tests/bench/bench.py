@@ -6,130 +6,19 @@ ratio within a round; single figures are good to a third at best.
 """
 
 import argparse
-import datetime
 import json
 import os
 import random
 import re
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import time
 
-OPTOUT = os.environ["OPTOUT"]
-DIR = "/run/bench"
-SERVER_CORE, CLIENT_CORE = "1", "0"
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-# ---------------------------------------------------------------- the network
-
-def sh(command, **more):
-    return subprocess.run(command, shell=True, check=True, text=True, **more)
-
-
-def make_network():
-    """client 192.0.2.10 - router - internet 198.51.100.1, as in the lab."""
-    sh("mount -n -t tmpfs bench /run && mkdir -p /run/netns " + DIR)
-    for name in ("client", "router", "internet"):
-        sh(f"ip netns add {name} && ip -n {name} link set lo up")
-    sh("""ip link add eth0 netns client type veth peer name lan0 netns router
-        ip link add wan0 netns router type veth peer name eth0 netns internet
-        ip -n client addr add 192.0.2.10/24 dev eth0
-        ip -n client addr add 2001:db8:1::10/64 dev eth0 nodad
-        ip -n router addr add 192.0.2.1/24 dev lan0
-        ip -n router addr add 2001:db8:1::1/64 dev lan0 nodad
-        ip -n router addr add 198.51.100.2/24 dev wan0
-        ip -n router addr add 2001:db8:2::2/64 dev wan0 nodad
-        ip -n internet addr add 198.51.100.1/24 dev eth0
-        ip -n internet addr add 2001:db8:2::1/64 dev eth0 nodad
-        for at in client:eth0 router:lan0 router:wan0 internet:eth0; do
-            ip -n ${at%:*} link set ${at#*:} up
-        done
-        ip -n client route add default via 192.0.2.1
-        ip -n client route add default via 2001:db8:1::1
-        ip -n router route add default via 198.51.100.1
-        ip -n router route add default via 2001:db8:2::1
-        ip -n internet route add 192.0.2.0/24 via 198.51.100.2
-        ip -n internet route add 2001:db8:1::/64 via 2001:db8:2::2
-        ip netns exec router sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward
-            echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'""")
-
-
-def start(node, command, core=None, **more):
-    pinned = ["taskset", "-c", core] if core else []
-    log = open(f"{DIR}/{os.path.basename(command[0])}.log", "ab")
-    return subprocess.Popen(["ip", "netns", "exec", node, *pinned, *command], stdin=subprocess.DEVNULL,
-                            stdout=log, stderr=log, **more)
-
-
-def stop(process, how=signal.SIGTERM):
-    process.send_signal(how)
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def start_optout(config="", core=None):
-    """Starts optout on the router and waits until it says that it is ready."""
-    with open(f"{DIR}/optout.toml", "w") as file:
-        file.write(f"""upstreams = ["198.51.100.1"]
-state_dir = "{DIR}/state"
-run_dir = "{DIR}/run"
-control_socket = "{DIR}/run/control.sock"
-{config}""")
-    os.makedirs(f"{DIR}/state", exist_ok=True)
-    os.makedirs(f"{DIR}/run", exist_ok=True)
-    path = f"{DIR}/notify"
-    if os.path.exists(path):
-        os.unlink(path)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
-        ready.bind(path)
-        ready.settimeout(20)
-        process = start("router", [OPTOUT, "run", "--config", f"{DIR}/optout.toml"], core,
-                        env={**os.environ, "NOTIFY_SOCKET": path})
-        try:
-            while b"READY=1" not in ready.recv(4096):
-                pass
-        except TimeoutError:
-            process.kill()
-            sys.exit("optout did not become ready:\n" + open(f"{DIR}/optout.log").read())
-    return process
-
-
-# ---------------------------------------------------------------- what a process costs
-
-def cpu_seconds(pid):
-    """Processor time of all threads, in seconds."""
-    total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat") as file:
-            total += int(file.read().split()[0])
-    return total / 1e9
-
-
-def switches(pid):
-    """Times that a thread went to sleep by itself: each is one wake-up."""
-    total = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/status") as file:
-            total += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", file.read(), re.M)[1])
-    return total
-
-
-def memory_kib(pid, key="VmRSS"):
-    with open(f"/proc/{pid}/status") as file:
-        return int(re.search(rf"^{key}:\s*(\d+)", file.read(), re.M)[1])
-
-
-def device_packets(node, device):
-    with_device = sh(f"ip netns exec {node} cat /proc/net/dev", capture_output=True).stdout
-    fields = re.search(rf"^\s*{device}:(.*)", with_device, re.M)[1].split()
-    return int(fields[1]) + int(fields[9])
+import reload
+import rules
+from lab import (CLIENT_CORE, DIR, SERVER_CORE, NotReady, cpu_seconds, device_packets, machine, make_network,
+                 memory_kib, say, sh, start, start_optout, stop, switches, table)
 
 
 # ---------------------------------------------------------------- idle
@@ -392,48 +281,32 @@ print(statistics.median(took) * 1e6)
 """
 
 
-# ---------------------------------------------------------------- saying it
-
-def say(text):
-    print(text, file=sys.stderr)
-
-
-def table(head, rows):
-    rows = [[str(cell) for cell in row] for row in [head, *rows]]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(head))]
-    out = sys.stderr if ARGS.json else sys.stdout
-    for n, row in enumerate(rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip(), file=out)
-        if n == 0:
-            print("  ".join("-" * width for width in widths), file=out)
-
-
-def machine():
-    with open("/proc/cpuinfo") as file:
-        model = re.search(r"^(?:model name|Model)\s*:\s*(.*)", file.read(), re.M)
-    return {"processor": model[1] if model else os.uname().machine, "cores": os.cpu_count(),
-            "kernel": os.uname().release, "load": os.getloadavg()[0]}
-
-
 NAMES = 10_000  # names in the list that all three servers load
-
-parser = argparse.ArgumentParser(prog="tests/bench/run")
-parser.add_argument("name", choices=["idle", "dns", "forward"])
-parser.add_argument("--json", action="store_true")
-parser.add_argument("--rounds", type=int)
-parser.add_argument("--seconds", type=int)
-ARGS = parser.parse_args()
+BENCHES = {"idle": idle, "dns": dns, "forward": forward, "rules": rules.compare,
+           "reload": reload.million, "small": reload.small}
 
 
 def main():
+    parser = argparse.ArgumentParser(prog="tests/bench/run")
+    parser.add_argument("name", choices=BENCHES)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--seconds", type=int)
+    parser.add_argument("--names", type=int)
+    args = parser.parse_args()
     make_network()
-    about = {"bench": ARGS.name, "date": datetime.date.today().isoformat(), **machine()}
-    measured = {"idle": idle, "dns": dns, "forward": forward}[ARGS.name](ARGS)
-    if ARGS.json:
+    about = {"bench": args.name, **machine()}
+    try:
+        measured = BENCHES[args.name](args)
+    except NotReady as error:
+        sys.exit(str(error))
+    if args.json:
         print(json.dumps({**about, **measured}))
     else:
         print(f"\n{about['date']}, {about['processor']}, {about['cores']} cores, Linux "
               f"{about['kernel']}, load {about['load']:.1f} at the start")
+    sys.exit(1 if measured.get("failed") else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

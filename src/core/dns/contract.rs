@@ -51,7 +51,7 @@ pub enum Handled {
 /// What is to be done.
 #[derive(Debug)]
 pub enum Out {
-    /// Send this message to the one who asked.
+    /// Send this message to the one who asked, or nothing if it is empty.
     Reply {
         /// As it was handed in.
         asker: Asker,

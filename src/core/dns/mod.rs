@@ -46,13 +46,14 @@ use hickory_proto::op::ResponseCode;
 use crate::core::event::{Event, Kind, Outcome};
 use crate::core::flow::Client;
 use crate::core::host::{HostName, write_labels};
-use crate::core::policy::{BlockAnswer, Policy};
+use crate::core::policy::{Asked, BlockAnswer, Policy};
+use crate::core::rule::Answer;
 use crate::core::time::Instant;
-use crate::core::verdict::{RuleRef, RuleText, Verdict, Via};
+use crate::core::verdict::{RuleText, Stop, Verdict, Via};
 pub use contract::{AskId, Asker, Counters, Handled, Out, Settings, Sunk, Transport};
 
 use canary::Denial;
-use cloaking::Ruling;
+use cloaking::{ByPolicy, Ruling, What};
 use flight::{Failed, Failure, Flights, Landed};
 use hammer::Who;
 use query::{Question, Read};
@@ -127,13 +128,14 @@ impl Dns {
             self.deny(&question, asker.client, denial, rule, reply);
             return Handled::Replied;
         }
-        match policy.judge(now, &self.host, &asker.client) {
-            Verdict::Block(rule) => {
-                self.block(now, policy, &question, asker.client, (rule, None), reply);
-                Handled::Replied
+        match policy.judge(now, &self.host, Asked::about(question.qtype, &asker.client)) {
+            Verdict::Block(stop) => {
+                self.block(now, policy, &question, asker.client, (stop, What::Name), reply);
+                if reply.is_empty() { Handled::Dropped } else { Handled::Replied }
             }
             Verdict::Watch(rule) => {
-                self.forward(now, &question, asker, Some(policy.rule_text(rule)), reply)
+                let text = policy.rule_text(rule, &self.host);
+                self.forward(now, &question, asker, Some(text), reply)
             }
             Verdict::Pass(_) => self.forward(now, &question, asker, None, reply),
         }
@@ -236,37 +238,45 @@ impl Dns {
         self.see(question, Outcome::Blocked, host, client, Some((rule, Via::Name)));
     }
 
-    /// Answers a question for a blocked name, whose text is in `self.host`.
+    /// Answers a question for a blocked name, whose text is in `self.host`, or
+    /// leaves `reply` empty: some rules want no answer at all.
     fn block(
         &mut self,
         now: Instant,
         policy: &Policy,
         question: &Question<'_>,
         client: Client,
-        (rule, via): (RuleRef, Option<&Via>),
+        (stop, what): (Stop, What),
         reply: &mut Vec<u8>,
     ) {
-        let text = |rule| policy.rule_text(rule);
-        let because = Because { rule, via, text: &text };
+        let subject = what.text(&self.host).into_owned();
+        let text = |rule| policy.rule_text(rule, &subject);
+        let via = Via::from(what);
+        let because = Because { rule: stop.rule, via: Some(&via), text: &text };
+        let how = How::of(stop.answer, policy.block_answer);
         let names = (self.host.as_str(), question.name);
         let sunk = self.sinkhole.sink(now, Who::from(&client), names, &because);
         let (host, evidence, saying) = if let Some((slot, ttl)) = sunk {
             let is_address = matches!(question.qtype, types::A | types::AAAA);
-            let addresses = match policy.block_answer {
-                BlockAnswer::Sinkhole if is_address => self.sinkhole.lend(now, slot, ttl),
+            let addresses = match how {
+                How::Usual(BlockAnswer::Sinkhole) if is_address => {
+                    self.sinkhole.lend(now, slot, ttl)
+                }
                 _ => NULL_ADDRESSES,
             };
             let name = self.sinkhole.name(slot);
             let evidence = (name.rule.clone(), name.via.clone());
-            let saying = blocked(policy.block_answer, question.qtype, addresses, ttl);
+            let saying = how.saying(question.qtype, addresses, ttl);
             (name.host.clone(), evidence, saying)
         } else {
             self.counters.sinkhole_full += 1;
             let host = HostName::from_labels(labels(question.name));
-            let saying = blocked(policy.block_answer, question.qtype, NULL_ADDRESSES, hammer::TTL);
+            let saying = how.saying(question.qtype, NULL_ADDRESSES, hammer::TTL);
             (host, because.words(), saying)
         };
-        reply::say(question, saying, Some(reply::BLOCKED), reply);
+        if let Some(saying) = saying {
+            reply::say(question, saying, Some(reply::BLOCKED), reply);
+        }
         self.counters.blocked += 1;
         self.see(question, Outcome::Blocked, host, client, Some(evidence));
     }
@@ -349,12 +359,14 @@ impl Dns {
         let question = waiting.question();
         let client = &waiting.asker.client;
         self.read_host(question.name);
-        let evidence = match cloaking::rule(&(policy, now, client), &self.host, answer) {
-            Ruling::Block(rule, via) => {
-                let because = (rule, Some(&via));
-                return self.block(now, policy, &question, client.clone(), because, message);
+        let judge = ByPolicy { policy, now, client, host: &self.host };
+        let evidence = match cloaking::rule(&judge, (&self.host, question.qtype), answer) {
+            Ruling::Block(stop, what) => {
+                return self.block(now, policy, &question, client.clone(), (stop, what), message);
             }
-            Ruling::Watch(rule, via) => Some((policy.rule_text(rule), via)),
+            Ruling::Watch(rule, what) => {
+                Some((policy.rule_text(rule, &what.text(&self.host)), what.into()))
+            }
             Ruling::Pass => None,
         };
         reply::relay(&question, waiting.asker.transport, answer, message);
@@ -392,14 +404,37 @@ impl Dns {
     }
 }
 
-/// What a blocked name is answered with.
-fn blocked(how: BlockAnswer, qtype: u16, (v4, v6): (Ipv4Addr, Ipv6Addr), ttl: u32) -> Saying {
-    match (how, qtype) {
-        (BlockAnswer::Sinkhole | BlockAnswer::Null, types::A) => Saying::Address(v4.into(), ttl),
-        (BlockAnswer::Sinkhole | BlockAnswer::Null, types::AAAA) => Saying::Address(v6.into(), ttl),
-        (BlockAnswer::Sinkhole | BlockAnswer::Null, _) => Saying::NoData(ttl),
-        (BlockAnswer::Nxdomain, _) => Saying::NxDomain(ttl),
-        (BlockAnswer::Refused, _) => Saying::Code(ResponseCode::Refused),
+/// How a blocked name is answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum How {
+    Usual(BlockAnswer),
+    NoData,
+    Not,
+}
+
+impl How {
+    /// What the rule asks for, or else what the configuration says.
+    fn of(answer: Answer, usual: BlockAnswer) -> Self {
+        match answer {
+            Answer::Usual => Self::Usual(usual),
+            Answer::Nodata => Self::NoData,
+            Answer::Nxdomain => Self::Usual(BlockAnswer::Nxdomain),
+            Answer::Refused => Self::Usual(BlockAnswer::Refused),
+            Answer::Drop => Self::Not,
+        }
+    }
+
+    /// In words of DNS; `None` for no answer.
+    fn saying(self, qtype: u16, (v4, v6): (Ipv4Addr, Ipv6Addr), ttl: u32) -> Option<Saying> {
+        use BlockAnswer::{Null, Nxdomain, Refused, Sinkhole};
+        Some(match (self, qtype) {
+            (Self::Not, _) => return None,
+            (Self::Usual(Sinkhole | Null), types::A) => Saying::Address(v4.into(), ttl),
+            (Self::Usual(Sinkhole | Null), types::AAAA) => Saying::Address(v6.into(), ttl),
+            (Self::Usual(Sinkhole | Null) | Self::NoData, _) => Saying::NoData(ttl),
+            (Self::Usual(Nxdomain), _) => Saying::NxDomain(ttl),
+            (Self::Usual(Refused), _) => Saying::Code(ResponseCode::Refused),
+        })
     }
 }
 

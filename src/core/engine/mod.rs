@@ -304,18 +304,16 @@ impl Engine {
             Handled::Pending => {
                 self.paths.insert(id, path);
             }
-            // A stream wants to know that there is no reply, so that it need not wait.
-            Handled::Dropped => {
-                if let Path::Stream { stream, .. } = path {
-                    self.streams.answer(now, stream, &[]);
-                }
-            }
+            Handled::Dropped => self.reply(now, path, &[]),
         }
         self.reply = reply;
     }
 
+    /// Sends an answer its way. There is none if it is empty.
     fn reply(&mut self, now: Instant, path: Path, message: &[u8]) {
         match path {
+            // A stream wants to know that there is no reply, so that it need not wait.
+            Path::Datagram { .. } | Path::Listener { .. } if message.is_empty() => {}
             Path::Datagram { client, resolver } => {
                 self.outbox.packet(|out| udp::write(out, resolver, client, message).is_ok());
             }
@@ -363,7 +361,7 @@ impl Engine {
         client: &Client,
     ) -> Option<(Arc<RuleText>, Via)> {
         let rule = self.policy.judge_address(now, address, client).rule()?;
-        Some((self.policy.rule_text(rule), Via::Address))
+        Some((self.policy.rule_text(rule, &address.to_string()), Via::Address))
     }
 
     fn refuse(&mut self, packet: &Packet<'_>) {

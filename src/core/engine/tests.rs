@@ -5,6 +5,10 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::*;
+use crate::core::list::Format;
+use crate::core::rule::{Answer, Rule, Scope};
+use crate::core::rules;
+use crate::core::verdict::Mode;
 use crate::core::wire::checksum::Sum;
 
 /// An engine that blocks a name, and a clock.
@@ -18,6 +22,7 @@ struct Home {
 struct Outs {
     packets: Vec<Vec<u8>>,
     searches: usize,
+    replies: usize,
     seen: Vec<Event>,
     wait: Option<Instant>,
 }
@@ -44,6 +49,7 @@ impl Home {
             match self.engine.poll() {
                 Output::Packet(packet) => outs.packets.push(packet.to_vec()),
                 Output::WhoOwns { .. } => outs.searches += 1,
+                Output::Reply { .. } => outs.replies += 1,
                 Output::Seen(event) => outs.seen.push(event),
                 Output::Wait(until) => {
                     outs.wait = until;
@@ -126,6 +132,33 @@ fn a_program_cannot_make_us_keep_long_questions_for_their_owner() {
             assert_eq!((outs.searches == 1, outs.packets.is_empty()), (searched, searched));
         }
     }
+}
+
+#[test]
+fn a_dropped_question_is_told_of_and_no_packet_leaves() {
+    let mut set = rules::Builder::default();
+    set.list("list", rules::Kind::File(Format::Rpz), Mode::Enforce);
+    let rule = Rule { answer: Answer::Drop, ..Rule::block("tracker.example.com", Scope::Exact) };
+    set.rule(1, &rule);
+    let mut home = Home::new();
+    home.input(Input::Policy(Arc::new(Policy::builder(Arc::new(set.build())).build())));
+    let (from, to) = (([192, 0, 2, 7], 40_000).into(), ([198, 51, 100, 53], 53).into());
+    for kind in [RecordType::A, RecordType::TXT] {
+        let outs = home.send(from, to, &question(kind, 0));
+        assert!(outs.packets.is_empty(), "{kind}");
+        assert_eq!(outs.seen.len(), 1, "{kind}");
+        assert_eq!(outs.seen[0].outcome, Outcome::Blocked, "{kind}");
+    }
+    let message = question(RecordType::A, 0);
+    let way_back = WayBack(7);
+    let outs = home.input(Input::Question {
+        way_back,
+        client: [192, 0, 2, 7].into(),
+        resolver: ([198, 51, 100, 53], 53).into(),
+        transport: Transport::Udp,
+        message: &message,
+    });
+    assert_eq!((outs.replies, outs.seen.len()), (0, 1), "nor an empty answer by the listener");
 }
 
 fn question(kind: RecordType, padding: usize) -> Vec<u8> {

@@ -18,34 +18,21 @@ impl Domains {
     }
 
     fn word(&mut self, word: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
-        if word.bytes().any(|byte| OF_OTHERS.contains(&byte)) || word.starts_with('/') {
-            return Err(Fault::Malformed);
-        }
-        let Some(below) = word.strip_prefix("*.").or_else(|| word.strip_prefix('.')) else {
-            return self.without_dot(word, sink);
+        let below = word.strip_prefix("*.").or_else(|| word.strip_prefix('.'));
+        // Nearly all words are names, so first of all they are read as such.
+        let name = match names::read(below.unwrap_or(word), &mut self.buffer) {
+            Ok(name) => name,
+            Err(fault) => return odd(word, fault, sink),
         };
-        if below.contains('*') {
-            return pattern(word, sink);
-        }
-        if below.is_empty() {
-            return Err(Fault::MatchesAll);
-        }
-        let name = names::read(below, &mut self.buffer)?;
-        sink.rule(&Rule::block(name, Scope::WithSubdomains));
-        Ok(())
-    }
-
-    fn without_dot(&mut self, word: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
-        if word.contains('*') {
-            return pattern(word, sink);
-        }
-        let name = names::read(word, &mut self.buffer)?;
-        let scope = match (name.contains('.'), self.tlds) {
-            (true, _) => self.bare,
-            (false, true) => Scope::WithSubdomains, // a top-level domain has no host of its own
+        let scope = match (below, name.contains('.'), self.tlds) {
+            (None, true, _) => self.bare,
+            // A top-level domain has no host of its own.
+            (Some(_), ..) | (None, false, true) => Scope::WithSubdomains,
             // Without a mark it is more likely a word that got lost than all that is below it.
-            (false, false) if guard::is_public_suffix(name) => return Err(Fault::PublicSuffix),
-            (false, false) => return Err(Fault::SingleLabel),
+            (None, false, false) if guard::is_public_suffix(name) => {
+                return Err(Fault::PublicSuffix);
+            }
+            (None, false, false) => return Err(Fault::SingleLabel),
         };
         sink.rule(&Rule::block(name, scope));
         Ok(())
@@ -74,11 +61,22 @@ impl Syntax for Domains {
     }
 }
 
+/// A word that is no name, for the reason `fault`.
+#[cold]
+fn odd(word: &str, fault: Fault, sink: &mut dyn Sink) -> Result<(), Fault> {
+    if word.bytes().any(|byte| OF_OTHERS.contains(&byte)) || word.starts_with('/') {
+        Err(Fault::Malformed)
+    } else if matches!(word, "*." | ".") {
+        Err(Fault::MatchesAll)
+    } else if word.contains('*') && !word.contains('/') {
+        pattern(word, sink)
+    } else {
+        Err(fault)
+    }
+}
+
 /// A name with a star in other places than before its first dot.
 fn pattern(glob: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
-    if glob.contains('/') {
-        return Err(Fault::Url);
-    }
     let end = glob.trim_start_matches(['*', '.']);
     if guard::is_public_suffix(end.strip_suffix('.').unwrap_or(end)) {
         return Err(Fault::PublicSuffix); // `*com`

@@ -27,6 +27,7 @@ mod spelled;
 mod tests;
 mod unbound;
 mod whole;
+pub mod vet;
 
 use serde::{Deserialize, Serialize};
 

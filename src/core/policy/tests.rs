@@ -1,6 +1,17 @@
+//! What decides, rule by rule.
+
+mod limits;
+mod naive;
+mod order;
+
+use std::time::Duration;
+
 use super::*;
 use crate::core::flow::Owner;
-use std::time::Duration;
+use crate::core::list::Format;
+use crate::core::prefix::Prefix;
+use crate::core::rules::{Builder as RulesBuilder, Kind, Scope};
+use crate::core::verdict::Why;
 
 const HOST: Client = Client::Host(None);
 
@@ -92,7 +103,7 @@ fn rules(lines: &[&str]) -> Builder {
     let mut mine = Vec::new();
     for (list, mode) in LISTS {
         let kind = match list {
-            "l" => Kind::File(crate::core::list::Format::Domains),
+            "l" => Kind::File(Format::Domains),
             key => Kind::Pack(key.into()),
         };
         set.list(list, kind, mode);
@@ -151,7 +162,7 @@ fn say(policy: &Policy, subject: &str) -> String {
         Err(_) => policy.judge(now, subject, &HOST),
     };
     match verdict {
-        Verdict::Block(rule) => format!("block {}", at(rule)),
+        Verdict::Block(stop) => format!("block {}", at(stop.rule)),
         Verdict::Watch(rule) => format!("watch {}", at(rule)),
         Verdict::Pass(Why::Allowed(rule)) => format!("allow {}", at(rule)),
         Verdict::Pass(Why::NeverBlock(rule)) => format!("never {}", at(rule)),
@@ -208,7 +219,9 @@ fn two_rules_of_mine_about_one_name_are_both_looked_at() {
     let end = Instant::ZERO + Duration::from_secs(5);
     let rule = || UserRule::new(false, "a.example", false).unwrap();
     let policy = only([rule().until(end), rule().only_for(Some("curl"), None).unwrap(), rule()]);
-    assert!(matches!(policy.judge(end, "a.example", &HOST), Verdict::Block(r) if r.line == 3));
+    assert!(
+        matches!(policy.judge(end, "a.example", &HOST), Verdict::Block(stop) if stop.rule.line == 3)
+    );
 }
 
 #[test]
@@ -250,7 +263,7 @@ fn a_rule_is_told_in_words() {
     let policy = only([UserRule::new(false, "*.a.example", false).unwrap()]);
     let text = |host: &str| {
         let rule = policy.judge(Instant::ZERO, host, &HOST).rule().unwrap();
-        policy.rule_text(rule)
+        policy.rule_text(rule, host)
     };
     let catalogue = text("open.oneplus.net");
     assert_eq!((&*catalogue.list, &*catalogue.text), ("oneplus", "open.oneplus.net"));

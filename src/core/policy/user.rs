@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::limits::{Limit, ListLimits, Scene};
 use crate::core::catalog::Action;
 use crate::core::flow::{Client, Owner};
 use crate::core::host::{HostName, HostNameError};
 use crate::core::prefix::{Prefix, PrefixError};
+use crate::core::rule::Device;
 use crate::core::rules::{Builder, Hit, Kind, RuleSet, Scope};
 use crate::core::time::Instant;
 use crate::core::verdict::{Mode, RuleRef};
@@ -28,6 +30,8 @@ pub struct UserRule {
     pub app: Option<App>,
     /// Only for this client.
     pub client: Option<IpAddr>,
+    /// Only while the schedule of this name holds.
+    pub schedule: Option<Arc<str>>,
 }
 
 /// What a rule of the user's own is about.
@@ -92,13 +96,19 @@ impl UserRule {
     /// A rule without end for everyone.
     #[must_use]
     pub fn about(allow: bool, subject: UserSubject) -> Self {
-        Self { allow, subject, until: Instant::NEVER, app: None, client: None }
+        Self { allow, subject, until: Instant::NEVER, app: None, client: None, schedule: None }
     }
 
     /// The rule, to end at `until`.
     #[must_use]
     pub fn until(self, until: Instant) -> Self {
         Self { until, ..self }
+    }
+
+    /// The rule, only while the schedule of this name holds, where there is one.
+    #[must_use]
+    pub fn during(self, schedule: Option<&str>) -> Self {
+        Self { schedule: schedule.map(Into::into), ..self }
     }
 
     /// The rule, only for `app` (a file name or `uid:1000`) and `client`, where they are given.
@@ -119,15 +129,30 @@ impl UserRule {
         }
     }
 
-    fn holds_for(&self, now: Instant, client: &Client) -> bool {
-        now < self.until
-            && self
-                .app
-                .as_ref()
-                .is_none_or(|app| matches!(client, Client::Host(Some(owner)) if app.is(owner)))
-            && self
-                .client
-                .is_none_or(|address| matches!(client, Client::Device(other) if *other == address))
+    /// What keeps it from holding for this client, or for anybody.
+    fn limit(&self, client: Option<&Client>, scene: &Scene) -> Option<Limit> {
+        let for_app =
+            |app: &App| matches!(client, Some(Client::Host(Some(owner))) if app.is(owner));
+        let for_client =
+            |it: IpAddr| matches!(client, Some(Client::Device(address)) if *address == it);
+        if !scene.holds(self.schedule.as_deref()) {
+            Some(Limit::Schedule)
+        } else if self.app.as_ref().is_some_and(|app| !for_app(app)) {
+            Some(Limit::App)
+        } else if self.client.is_some_and(|it| !for_client(it)) {
+            Some(Limit::Client)
+        } else {
+            None
+        }
+    }
+
+    /// For whom and when it is, as a list might say it.
+    fn limits(&self) -> ListLimits {
+        ListLimits {
+            clients: self.client.map(Prefix::from).map(Device::Address).into_iter().collect(),
+            apps: self.app.iter().cloned().collect(),
+            schedule: self.schedule.clone(),
+        }
     }
 
     fn action(&self) -> Action {
@@ -175,7 +200,7 @@ impl FromStr for UserSubject {
 }
 
 impl App {
-    fn is(&self, owner: &Owner) -> bool {
+    pub(super) fn is(&self, owner: &Owner) -> bool {
         match self {
             Self::Program(name) => owner.program.as_ref() == Some(name),
             Self::Uid(uid) => owner.uid == Some(*uid),
@@ -223,40 +248,54 @@ impl UserRules {
         Self { rules, set: builder.build() }
     }
 
-    /// Tells `found` each rule that names `host` and holds now for this client.
+    /// Tells `found` each rule that names `host` and is not over, with what keeps
+    /// it from holding for this client.
     pub(super) fn visit(
         &self,
         now: Instant,
         host: &str,
-        client: &Client,
-        mut found: impl FnMut(Hit),
+        (client, scene): (&Client, &Scene),
+        mut found: impl FnMut(Hit, Option<Limit>),
     ) {
         self.set.visit(host, |hit| {
-            if self.rule(hit.rule).is_some_and(|rule| rule.holds_for(now, client)) {
-                found(Hit { rule: at_user(hit.rule), ..hit });
+            if let Some(rule) = self.rule(hit.rule).filter(|rule| now < rule.until) {
+                found(Hit { rule: at_user(hit.rule), ..hit }, rule.limit(Some(client), scene));
             }
         });
     }
 
-    /// Tells `found` each rule that names `address` and holds now.
-    pub(super) fn visit_address(&self, now: Instant, address: IpAddr, mut found: impl FnMut(Hit)) {
+    /// Tells `found` each rule that names `address` and is not over, with what
+    /// keeps it from holding. None is for some clients only.
+    pub(super) fn visit_address(
+        &self,
+        now: Instant,
+        address: IpAddr,
+        scene: &Scene,
+        mut found: impl FnMut(Hit, Option<Limit>),
+    ) {
         self.set.visit_address(address, |hit| {
-            if self.rule(hit.rule).is_some_and(|rule| now < rule.until) {
-                found(Hit { rule: at_user(hit.rule), ..hit });
+            if let Some(rule) = self.rule(hit.rule).filter(|rule| now < rule.until) {
+                found(Hit { rule: at_user(hit.rule), ..hit }, rule.limit(None, scene));
             }
         });
     }
 
     /// The prefixes of rules that hold now.
-    pub(super) fn prefixes(&self, now: Instant) -> impl Iterator<Item = (Prefix, RuleRef, Action)> {
+    pub(super) fn prefixes(&self, now: Instant, scene: &Scene) -> impl Iterator<Item = Prefix> {
+        let holds = move |rule: &UserRule| now < rule.until && rule.limit(None, scene).is_none();
         self.set
             .prefixes()
-            .filter(move |(_, at, _)| self.rule(*at).is_some_and(|rule| now < rule.until))
-            .map(|(prefix, at, action)| (prefix, at_user(at), action))
+            .filter(move |(_, at, _)| self.rule(*at).is_some_and(holds))
+            .map(|(prefix, ..)| prefix)
     }
 
-    pub(super) fn text(&self, at: RuleRef) -> String {
-        self.set.text(RuleRef { list: 0, ..at })
+    /// For whom and when a rule is.
+    pub(super) fn limits(&self, at: RuleRef) -> Option<ListLimits> {
+        self.rule(at).map(UserRule::limits)
+    }
+
+    pub(super) fn text(&self, at: RuleRef, subject: &str) -> String {
+        self.set.text(RuleRef { list: 0, ..at }, subject)
     }
 
     pub(super) fn name_an_app(&self) -> bool {

@@ -3,33 +3,62 @@
 //! It knows what is written where, and nothing of modes, clients or the user:
 //! what follows from its rules is for the policy to say. So it never changes,
 //! and a new mode needs no new rule set.
+//!
+//! A set is one run of bytes, an image, that a [`Builder`] writes and [`RuleSet::open`]
+//! takes as it is, mapped from a file or in memory. Most of it is touched only to
+//! confirm that a rule names a host.
 
+mod builder;
+mod emit;
+mod form;
+mod hash;
+mod image;
 mod names;
+mod pack;
+mod patterns;
 mod prefixes;
+mod settle;
+mod spill;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::core::catalog::{self, Action, Pack, Subject as Named};
-use crate::core::list::{Counts, Format};
+use serde::{Deserialize, Serialize};
+
+use crate::core::list::{Counts, Fault, Format};
 use crate::core::prefix::Prefix;
 pub use crate::core::rule::Scope;
-use crate::core::rule::{Rule, Subject};
+use crate::core::rule::{Action, Answer, Limits};
 use crate::core::verdict::{Mode, RuleRef};
+pub use builder::{Builder, Summary};
+use form::{Form, Reach};
+pub use image::ImageError;
+use image::{Foot, Section};
 use names::Names;
+use patterns::{Pattern, Patterns};
 use prefixes::Prefixes;
+use settle::Evidence;
+pub use spill::{Memory, Spill};
 
 /// All rules of packs and lists. Immutable; [`Builder`] makes it.
-#[derive(Default)]
 pub struct RuleSet {
+    image: Box<dyn AsRef<[u8]> + Send + Sync>,
+    foot: Foot,
     names: Names,
     prefixes: Prefixes,
+    patterns: Patterns,
+    everything: Vec<Evidence>,
+    forms: Vec<Form>,
+    limits: Vec<Limits>,
     lists: Vec<List>,
+    /// Bytes of what is kept besides the image.
+    extra: usize,
 }
 
-/// One list or pack, without its rules.
-#[derive(Clone, Debug, PartialEq)]
+/// One list or pack, without its rules, and what became of them.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct List {
     /// What people call it.
     pub name: Arc<str>,
@@ -41,10 +70,26 @@ pub struct List {
     pub actions: [u32; 5],
     /// Lines that are not rules and not comments.
     pub ignored: u32,
+    /// What its reader saw; nothing for a pack.
+    pub counts: Counts,
+    /// Rules in use: what was read, less the next four.
+    pub kept: u32,
+    /// Rules that it has already.
+    pub duplicates: u32,
+    /// Rules for a name that were joined with one for what is below it.
+    pub joined: u32,
+    /// Rules that a `$badfilter` removed, of this list or another.
+    pub cancelled: u32,
+    /// Rules that are `$badfilter`.
+    pub cancelling: u32,
+    /// Of those kept, how many another list has too: the same of the same name, for
+    /// everyone, and at least as widely.
+    pub covered: u32,
 }
 
 /// What a list is.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A vendor pack with this key.
     Pack(Arc<str>),
@@ -59,16 +104,49 @@ pub struct Hit {
     pub rule: RuleRef,
     /// What it says.
     pub action: Action,
-    /// How near it is to what was looked up: length of the name or prefix in
-    /// it. Comparable only between hits of one lookup.
+    /// Whether it goes before all rules that are not.
+    pub important: bool,
+    /// How a block is answered.
+    pub answer: Answer,
+    /// When and for whom it holds: [`RuleSet::limits`] has it. `None` for always and everyone.
+    pub limits: Option<u16>,
+    /// How near it is to what was looked up: length of the name or prefix in it, and one
+    /// more if it means exactly this name; 0 for patterns. Comparable only between hits
+    /// of one lookup.
     pub nearness: usize,
 }
 
+/// What of an image is small, and read at the start.
+#[derive(Deserialize, Serialize)]
+struct Tables {
+    lists: Vec<List>,
+    limits: Vec<Limits>,
+    patterns: Vec<Pattern>,
+    everything: Vec<Evidence>,
+}
+
 impl List {
+    fn new(name: &str, kind: Kind, mode: Mode) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            mode,
+            actions: [0; 5],
+            ignored: 0,
+            counts: Counts::default(),
+            kept: 0,
+            duplicates: 0,
+            joined: 0,
+            cancelled: 0,
+            cancelling: 0,
+            covered: 0,
+        }
+    }
+
     /// How many rules it has.
     #[must_use]
     pub fn rules(&self) -> u32 {
-        self.actions.iter().sum()
+        self.kept
     }
 
     /// How many rules with this action it has.
@@ -85,6 +163,13 @@ impl List {
             Kind::File(_) => None,
         }
     }
+
+    /// Some rules that were read have this fault: it is seen only when all lists are.
+    fn refuse(&mut self, fault: Fault, count: u32) {
+        self.counts.faults[fault as usize] += count;
+        self.counts.rules = self.counts.rules.saturating_sub(count);
+        self.ignored += count;
+    }
 }
 
 impl RuleSet {
@@ -92,30 +177,66 @@ impl RuleSet {
     #[must_use]
     pub fn embedded() -> Self {
         let mut builder = Builder::default();
-        for pack in catalog::embedded() {
+        for pack in crate::core::catalog::embedded() {
             builder.pack(&pack);
         }
         builder.build()
     }
 
+    /// Takes an image, as [`Builder::finish`] wrote it. Reads all of it once.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError`]. What it accepts can be looked up in without a panic, whoever made it.
+    pub fn open(image: Box<dyn AsRef<[u8]> + Send + Sync>) -> Result<Self, ImageError> {
+        let bytes = (*image).as_ref();
+        let foot = Foot::read(bytes)?;
+        let fails = ImageError::Inconsistent;
+        let names = Names::new(&foot, bytes).ok_or(fails("index"))?;
+        let prefixes = Prefixes::new(&foot, bytes).ok_or(fails("prefixes"))?;
+        let (forms, []) = foot.section(bytes, Section::Forms).as_chunks() else {
+            return Err(fails("forms"));
+        };
+        let forms: Option<Vec<_>> = forms.iter().map(|form| Form::read(*form)).collect();
+        let forms = forms.ok_or(fails("forms"))?;
+        let tables = foot.section(bytes, Section::Tables);
+        let extra = 2 * tables.len() + 2 * size_of::<Form>() * forms.len();
+        let tables: Tables = serde_json::from_slice(tables).map_err(|_| fails("tables"))?;
+        let Tables { lists, limits, patterns, everything } = tables;
+        if forms.iter().any(|form| {
+            usize::from(form.list) >= lists.len()
+                || form.limits.is_some_and(|limit| usize::from(limit) >= limits.len())
+        }) {
+            return Err(fails("forms"));
+        }
+        let patterns = Patterns::new(patterns).ok_or(fails("patterns"))?;
+        let extra = extra + patterns.memory();
+        Ok(Self { foot, names, prefixes, patterns, everything, forms, limits, lists, extra, image })
+    }
+
     /// Tells `found` every rule that names `host` (in the form of [`HostName`](crate::core::host::HostName)),
-    /// from the widest to the nearest. Allocates nothing.
+    /// from the widest to the nearest. Allocates nothing, unless a pattern matches.
     pub fn visit(&self, host: &str, mut found: impl FnMut(Hit)) {
-        self.names.visit(host, |nearness, hit| {
-            found(Hit { rule: hit.rule, action: hit.action, nearness });
+        self.visit_names(host, |name, form, line| {
+            found(form.hit(line, name.nearness(form)));
         });
     }
 
     /// Tells `found` every rule that names `address`, from the widest to the nearest.
     pub fn visit_address(&self, address: IpAddr, mut found: impl FnMut(Hit)) {
-        self.prefixes.visit(address, |prefix, rule, action| {
-            found(Hit { rule, action, nearness: prefix.length().into() });
+        self.prefixes.visit(self.bytes(), address, |prefix, form, line| {
+            if let Some(form) = self.form(form) {
+                found(form.hit(line, prefix.length().into()));
+            }
         });
     }
 
     /// Every address rule.
     pub fn prefixes(&self) -> impl Iterator<Item = (Prefix, RuleRef, Action)> {
-        self.prefixes.iter()
+        self.prefixes.all(self.bytes()).filter_map(|(prefix, form, line)| {
+            let form = self.form(form)?;
+            Some((prefix, RuleRef { list: form.list, line }, form.action))
+        })
     }
 
     /// The lists, in the order of [`RuleRef::list`].
@@ -124,30 +245,125 @@ impl RuleSet {
         &self.lists
     }
 
-    /// What is written there: `a.example`, `*.a.example` or a prefix. A line of a hosts
-    /// file that has several names is given with all of them, up to a point.
+    /// What [`Hit::limits`] means.
     #[must_use]
-    pub fn text(&self, rule: RuleRef) -> String {
-        let names = self.names.at(rule).map(|(name, scope)| match scope {
-            Scope::Exact => name.to_owned(),
-            Scope::WithSubdomains => format!("*.{name}"),
-            Scope::Below => format!("*.{name} (only below)"),
+    pub fn limits(&self, index: u16) -> Option<&Limits> {
+        self.limits.get(usize::from(index))
+    }
+
+    /// What the set was made from, as [`Builder::finish`] was told.
+    #[must_use]
+    pub fn stamp(&self) -> [u8; 32] {
+        self.foot.stamp
+    }
+
+    /// What this rule says, which names `subject`: a host, an address or a prefix. It is
+    /// `a.example`, `*.a.example`, a prefix, a pattern between slashes, or `*`. Empty if the
+    /// rule does not name it.
+    #[must_use]
+    pub fn text(&self, rule: RuleRef, subject: &str) -> String {
+        let mut text = String::new();
+        let is = |form: &Form, line| form.list == rule.list && line == rule.line;
+        if let Ok(subject) = subject.parse::<Prefix>() {
+            self.prefixes.visit(self.bytes(), subject.address(), |prefix, form, line| {
+                if prefix.covers(subject) && self.form(form).is_some_and(|form| is(&form, line)) {
+                    text = prefix.to_string();
+                }
+            });
+        }
+        if text.is_empty() {
+            self.visit_names(subject, |name, form, line| {
+                if is(&form, line) {
+                    text = name.with(form);
+                }
+            });
+        }
+        text
+    }
+
+    /// Everything that is written in this line, up to a point: a line of a hosts file may
+    /// have several names. Looks at all rules there are, so it is for small sets and for
+    /// commands; [`RuleSet::text`] is quick.
+    #[must_use]
+    pub fn written(&self, rule: RuleRef) -> String {
+        let at = |form: u32, line| {
+            let form = self.form(form)?;
+            (form.list == rule.list && line == rule.line).then_some(form)
+        };
+        let names = self.names.all(self.bytes()).filter_map(|(name, form, line)| {
+            let form = at(form, line)?;
+            Some(Named::Suffix(&String::from_utf8_lossy(&name)).with(form))
         });
-        let prefixes =
-            self.prefixes.iter().filter(|(_, at, _)| *at == rule).map(|(p, ..)| p.to_string());
-        names.chain(prefixes).take(MAX_SHOWN).collect::<Vec<_>>().join(" ")
+        let prefixes = self.prefixes.all(self.bytes()).filter_map(|(prefix, form, line)| {
+            at(form, line)?;
+            Some(prefix.to_string())
+        });
+        let patterns = self.patterns.all().iter().filter_map(|pattern| {
+            let form = pattern.rules.iter().find_map(|&(form, line)| at(form.into(), line))?;
+            Some(Named::Pattern(&pattern.text).with(form))
+        });
+        let everything = self
+            .everything
+            .iter()
+            .filter_map(|&(form, line)| Some(Named::Everything.with(at(form.into(), line)?)));
+        let all = names.chain(prefixes).chain(patterns).chain(everything);
+        let mut all: Vec<_> = all.take(MAX_SHOWN).collect();
+        all.sort_unstable();
+        all.join(" ")
     }
 
     /// How many names it holds.
     #[must_use]
     pub fn names(&self) -> usize {
-        self.names.len()
+        usize::try_from(self.foot.names).unwrap_or(usize::MAX)
     }
 
-    /// Bytes of memory that the rules take.
+    /// Bytes of memory that the rules take once everything but [`RuleSet::cold`] has been touched.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.names.memory() + self.prefixes.memory()
+        self.bytes().len() - self.cold().len() + self.extra
+    }
+
+    /// Which part of the image is touched only to confirm hits: where it is mapped, the
+    /// system may take it back at any time.
+    #[must_use]
+    pub fn cold(&self) -> Range<usize> {
+        self.foot.range(Section::Keys)
+    }
+
+    fn visit_names(&self, host: &str, mut found: impl FnMut(Named<'_>, Form, u32)) {
+        for &(form, line) in &self.everything {
+            if let Some(form) = self.form(form.into()) {
+                found(Named::Everything, form, line);
+            }
+        }
+        self.patterns.visit(host, |pattern, form, line| {
+            if let Some(form) = self.form(form) {
+                found(Named::Pattern(pattern), form, line);
+            }
+        });
+        self.names.visit(self.bytes(), host.as_bytes(), |start, form, line| {
+            let (Some(form), Some(name)) = (self.form(form), host.get(start..)) else { return };
+            let other = if start == 0 { Reach::Below } else { Reach::Exact };
+            if form.reach != other {
+                found(Named::Suffix(name), form, line);
+            }
+        });
+    }
+
+    fn form(&self, place: u32) -> Option<Form> {
+        self.forms.get(place as usize).copied()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        (*self.image).as_ref()
+    }
+}
+
+impl Default for RuleSet {
+    /// No rules.
+    fn default() -> Self {
+        Builder::default().build()
     }
 }
 
@@ -157,258 +373,42 @@ impl fmt::Debug for RuleSet {
     }
 }
 
-/// Takes lists one after the other and makes a [`RuleSet`] of them.
-#[derive(Default)]
-pub struct Builder {
-    set: RuleSet,
-    keep_repeated: bool,
+impl Form {
+    fn hit(self, line: u32, nearness: usize) -> Hit {
+        let Self { list, action, important, answer, limits, .. } = self;
+        Hit { rule: RuleRef { list, line }, action, important, answer, limits, nearness }
+    }
 }
 
-impl Builder {
-    /// Keeps rules apart that say the same of the same name: for the user's own,
-    /// which differ in more than that.
-    #[must_use]
-    pub(crate) fn keep_repeated(mut self) -> Self {
-        self.keep_repeated = true;
-        self
-    }
+/// What a rule names, of the names looked up.
+#[derive(Clone, Copy)]
+enum Named<'a> {
+    Everything,
+    Pattern(&'a str),
+    Suffix(&'a str),
+}
 
-    /// Begins a list; what is added next belongs to it.
-    ///
-    /// # Panics
-    ///
-    /// At the 65,535th list.
-    pub fn list(&mut self, name: &str, kind: Kind, mode: Mode) {
-        assert!(self.set.lists.len() < usize::from(u16::MAX), "fewer lists than that");
-        self.set.lists.push(List { name: name.into(), kind, mode, actions: [0; 5], ignored: 0 });
-    }
-
-    /// Adds a rule for a name, as it stands in this line. False if the set is full.
-    pub fn host(&mut self, line: u32, host: &str, scope: Scope, action: Action) -> bool {
-        let rule = RuleRef { list: self.current(), line };
-        self.set.names.add(rule, host, scope, action) && self.count(action)
-    }
-
-    /// Adds a rule for addresses.
-    pub fn prefix(&mut self, line: u32, prefix: Prefix, action: Action) {
-        let rule = RuleRef { list: self.current(), line };
-        self.set.prefixes.add(rule, prefix, action);
-        self.count(action);
-    }
-
-    /// Adds a rule of a list. False if the set is full.
-    pub fn rule(&mut self, line: u32, rule: &Rule<'_>) -> bool {
-        match rule.subject {
-            Subject::Host(host, scope) => self.host(line, host, scope, rule.action),
-            Subject::Prefix(prefix) => {
-                self.prefix(line, prefix, rule.action);
-                true
-            }
-            Subject::Pattern(_) | Subject::Everything => true,
+impl Named<'_> {
+    fn nearness(self, form: Form) -> usize {
+        match self {
+            Self::Everything | Self::Pattern(_) => 0,
+            Self::Suffix(name) => name.len() + usize::from(form.reach == Reach::Exact),
         }
     }
 
-    /// Adds a whole pack.
-    pub fn pack(&mut self, pack: &Pack) {
-        self.list(&pack.key, Kind::Pack(pack.key.clone()), pack.mode);
-        for entry in &pack.entries {
-            match &entry.subject {
-                Named::Host { host, subdomains } => {
-                    let scope = if *subdomains { Scope::WithSubdomains } else { Scope::Exact };
-                    self.host(entry.line, host.as_str(), scope, entry.action);
-                }
-                Named::Prefix(prefix) => self.prefix(entry.line, *prefix, entry.action),
-            }
+    /// In words.
+    fn with(self, form: Form) -> String {
+        match (self, form.reach) {
+            (Self::Everything, _) => "*".to_owned(),
+            (Self::Pattern(text), _) => format!("/{text}/"),
+            (Self::Suffix(name), Reach::Exact) => name.to_owned(),
+            (Self::Suffix(name), Reach::WithSubdomains) => format!("*.{name}"),
+            (Self::Suffix(name), Reach::Below) => format!("*.{name} (only below)"),
         }
-    }
-
-    /// Says what a list's reader found, once the list has been read.
-    pub fn ended(&mut self, format: Format, counts: &Counts) {
-        if let Some(list) = self.set.lists.last_mut() {
-            list.kind = Kind::File(format);
-            list.ignored = counts.faults.iter().sum();
-        }
-    }
-
-    /// Makes the set.
-    #[must_use]
-    pub fn build(self) -> RuleSet {
-        let mut set = self.set;
-        let lists = &mut set.lists;
-        set.names.seal(!self.keep_repeated, |list, action| {
-            if let Some(list) = lists.get_mut(usize::from(list)) {
-                list.actions[action as usize] -= 1;
-            }
-        });
-        set.prefixes.seal();
-        set
-    }
-
-    fn current(&self) -> u16 {
-        u16::try_from(self.set.lists.len().saturating_sub(1)).unwrap_or(u16::MAX)
-    }
-
-    fn count(&mut self, action: Action) -> bool {
-        if let Some(list) = self.set.lists.last_mut() {
-            list.actions[action as usize] += 1;
-        }
-        true
     }
 }
 
 const MAX_SHOWN: usize = 9; // names of one line that are shown; no known list has more in a line
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::host::suffixes;
-    use proptest::prelude::*;
-
-    type Written = (u8, String, Scope, Action);
-
-    fn build(rules: &[Written]) -> RuleSet {
-        let mut builder = Builder::default();
-        for list in 0..4 {
-            builder.list(&list.to_string(), Kind::File(Format::Domains), Mode::Enforce);
-            for (line, (_, host, scope, action)) in
-                (1..).zip(rules).filter(|(_, rule)| rule.0 == list)
-            {
-                assert!(builder.host(line, host, *scope, *action));
-            }
-        }
-        builder.build()
-    }
-
-    /// What a reader of the documentation would write down.
-    fn naive(rules: &[Written], host: &str) -> Vec<(usize, u16, Action)> {
-        let mut hits: Vec<_> = suffixes(host)
-            .flat_map(|name| {
-                rules.iter().filter(move |(_, written, scope, _)| {
-                    written == name
-                        && match scope {
-                            Scope::Exact => name == host,
-                            Scope::WithSubdomains => true,
-                            Scope::Below => name != host,
-                        }
-                })
-            })
-            .map(|(list, name, _, action)| (name.len(), u16::from(*list), *action))
-            .collect();
-        hits.sort_unstable();
-        hits
-    }
-
-    fn found(set: &RuleSet, host: &str) -> Vec<(usize, u16, Action)> {
-        let mut hits = Vec::new();
-        set.visit(host, |hit| hits.push((hit.nearness, hit.rule.list, hit.action)));
-        assert!(hits.is_sorted_by_key(|hit| hit.0), "from the widest to the nearest");
-        hits.sort_unstable();
-        hits
-    }
-
-    fn name() -> impl Strategy<Value = String> {
-        proptest::collection::vec("[ab]{1,2}|x-1", 1..5).prop_map(|labels| labels.join("."))
-    }
-
-    fn rules() -> impl Strategy<Value = Vec<Written>> {
-        let scope =
-            prop_oneof![Just(Scope::Exact), Just(Scope::WithSubdomains), Just(Scope::Below)];
-        let action = prop_oneof![Just(Action::Block), Just(Action::Allow)];
-        proptest::collection::vec((0..4_u8, name(), scope, action), 0..200)
-    }
-
-    proptest! {
-        #[test]
-        fn lookups_agree_with_a_naive_matcher(
-            rules in rules(),
-            hosts in proptest::collection::vec(name(), 20)
-        ) {
-            let set = build(&rules);
-            let mut distinct = rules.clone();
-            distinct.sort_by_key(|(list, name, scope, action)| {
-                (*list, name.clone(), *scope, *action)
-            });
-            distinct.dedup();
-            let counted: u32 = set.lists().iter().map(List::rules).sum();
-            prop_assert_eq!(counted as usize, distinct.len());
-            for host in hosts {
-                prop_assert_eq!(found(&set, &host), naive(&distinct, &host), "{}", host);
-            }
-        }
-
-        #[test]
-        fn any_text_can_be_looked_up(host in ".{0,80}") {
-            let set = build(&[(0, "a.b".into(), Scope::WithSubdomains, Action::Block)]);
-            prop_assert_eq!(found(&set, &host).len(), usize::from(host == "a.b" || host.ends_with(".a.b")));
-        }
-
-        #[test]
-        fn address_lookups_agree_with_a_naive_matcher(
-            rules in proptest::collection::vec((0..16_u32, 24..=32_u8), 0..40),
-            host in 0..16_u32
-        ) {
-            let address = |host: u32| IpAddr::from((0xc000_0200 | host << 2).to_be_bytes());
-            let mut builder = Builder::default();
-            builder.list("l", Kind::File(Format::Domains), Mode::Enforce);
-            let rules: Vec<_> =
-                rules.into_iter().map(|(h, n)| Prefix::new(address(h), n).unwrap()).collect();
-            for (line, prefix) in (1..).zip(&rules) {
-                builder.prefix(line, *prefix, Action::Block);
-            }
-            let mut found = Vec::new();
-            builder.build().visit_address(address(host), |hit| found.push(hit.rule.line));
-            let mut want: Vec<_> = (1..).zip(&rules)
-                .filter(|(_, prefix)| prefix.contains(address(host)))
-                .map(|(line, prefix): (u32, _)| (prefix.length(), line))
-                .collect();
-            want.sort_unstable();
-            prop_assert_eq!(found, want.into_iter().map(|(_, line)| line).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn a_rule_is_found_again_in_words() {
-        let mut builder = Builder::default();
-        builder.list("l", Kind::File(Format::Hosts), Mode::Enforce);
-        builder.host(3, "a.example", Scope::Exact, Action::Block);
-        builder.host(5, "b.example", Scope::Exact, Action::Block);
-        builder.host(5, "c.example", Scope::WithSubdomains, Action::Block);
-        builder.prefix(6, "192.0.2.0/24".parse().unwrap(), Action::Block);
-        let set = builder.build();
-        for (line, want) in
-            [(3, "a.example"), (4, ""), (5, "b.example *.c.example"), (6, "192.0.2.0/24")]
-        {
-            assert_eq!(set.text(RuleRef { list: 0, line }), want);
-        }
-    }
-
-    #[test]
-    fn a_hundred_thousand_names_are_small_and_fast() {
-        let names: Vec<String> =
-            (0..100_000).map(|n| format!("t{}.tracker{n}.example.com", n % 7)).collect();
-        let mut builder = Builder::default();
-        builder.list("big", Kind::File(Format::Domains), Mode::Enforce);
-        for (line, name) in (1..).zip(&names) {
-            builder.host(line, name, Scope::WithSubdomains, Action::Block);
-        }
-        let set = builder.build();
-        println!("{} bytes for {} names", set.memory(), set.names());
-        assert!(set.memory() < 60 * names.len());
-        for name in &names {
-            assert_eq!(found(&set, name).len(), 1, "{name}");
-        }
-        assert!(found(&set, "t9.tracker1.example.com").is_empty());
-    }
-
-    #[test]
-    fn one_name_a_hundred_thousand_times_is_one_rule() {
-        let mut builder = Builder::default();
-        builder.list("odd", Kind::File(Format::Domains), Mode::Enforce);
-        for line in 1..=100_000 {
-            builder.host(line, "a.example", Scope::Exact, Action::Block);
-        }
-        let set = builder.build();
-        assert_eq!(found(&set, "a.example").len(), 1);
-        assert_eq!(set.lists()[0].rules(), 1);
-    }
-}
+mod tests;

@@ -1,233 +1,181 @@
-//! Rules by name, compact: about 40 bytes a name, whatever the allocator does.
+//! Rules by name.
 //!
-//! Names lie one after the other in one arena. An index of 32-bit fingerprints,
-//! sorted, finds them; a table of buckets over the first bits of the
-//! fingerprint makes that one step in the usual case. A fingerprint is only a
-//! hint: the name itself is always compared. Names with equal fingerprints are
-//! sorted too, so that a list made of nothing but collisions costs a binary
-//! search, no more.
+//! A name and each of its parents has a slot: some bits of its hash, and whether
+//! there are rules for it and names below it. So a walk from the last label on
+//! ends at the first one that no rule knows. Where a slot says that there is a
+//! rule, the name itself is compared with the key that belongs to the slot: a
+//! hash is only a hint.
 
-use crate::core::catalog::Action;
-use crate::core::verdict::RuleRef;
+use std::ops::Range;
 
-use super::Scope;
+use super::hash::Hasher;
+use super::image::{Foot, Section, read_varint};
+use super::pack;
 
-/// Names, each with the rule it stands in. Grows until [`Names::seal`].
-#[derive(Default)]
+/// Where names lie in an image.
 pub(super) struct Names {
-    arena: Vec<u8>,
-    /// In the order of list and line.
-    records: Vec<Record>,
-    /// Sorted by fingerprint, then name, then list.
-    slots: Vec<Slot>,
-    /// Where the slots of each bucket begin; one more at the end.
-    buckets: Vec<u32>,
+    hasher: Hasher,
+    bits: u32,
+    keys: Range<usize>,
+    slots: Range<usize>,
+    index: Range<usize>,
 }
 
-/// One name in one rule.
-#[derive(Clone, Copy)]
-struct Record {
-    start: u32,
-    line: u32,
-    list: u16,
-    len: u8,
-    scope: Scope,
-    action: Action,
-}
-
-impl Record {
-    /// What makes it another rule than one about the same name.
-    fn sort(&self) -> (u16, Scope, Action) {
-        (self.list, self.scope, self.action)
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Slot {
-    print: u32,
-    record: u32,
-}
-
-/// A name that was found.
-#[derive(Clone, Copy)]
-pub(super) struct Found {
-    pub(super) rule: RuleRef,
-    pub(super) scope: Scope,
-    pub(super) action: Action,
+/// The slots of one bucket, and their keys.
+struct Bucket<'a> {
+    slots: &'a [[u8; 4]],
+    keys: &'a [u8],
 }
 
 impl Names {
-    /// Adds a name. False if there is no room for it.
-    pub(super) fn add(&mut self, rule: RuleRef, name: &str, scope: Scope, action: Action) -> bool {
-        let (Ok(start), Ok(len)) = (u32::try_from(self.arena.len()), u8::try_from(name.len()))
-        else {
-            return false;
+    /// `None` if the index does not fit what it leads to.
+    pub(super) fn new(foot: &Foot, image: &[u8]) -> Option<Self> {
+        let new = Self {
+            hasher: Hasher::new(foot.seed),
+            bits: foot.bits,
+            keys: foot.range(Section::Keys),
+            slots: foot.range(Section::Slots),
+            index: foot.range(Section::Index),
         };
-        if self.records.len() >= MAX_NAMES {
-            return false;
+        let index = foot.section(image, Section::Index);
+        if index.is_empty() && new.slots.is_empty() {
+            return Some(new);
         }
-        self.arena.extend_from_slice(name.as_bytes());
-        self.records.push(Record { start, line: rule.line, list: rule.list, len, scope, action });
-        true
-    }
-
-    /// Makes the index. With `once`, a rule that a list has twice counts once;
-    /// `repeated` is told list and action of each that does not.
-    pub(super) fn seal(&mut self, once: bool, mut repeated: impl FnMut(u16, Action)) {
-        self.arena.shrink_to_fit();
-        if !self.records.is_sorted_by_key(|r| (r.list, r.line)) {
-            self.records.sort_by_key(|r| (r.list, r.line));
-        }
-        self.records.shrink_to_fit();
-        let mut slots: Vec<Slot> = (0..)
-            .zip(&self.records)
-            .map(|(record, r)| Slot { print: print(self.bytes(*r)), record })
-            .collect();
-        slots.sort_unstable_by(|a, b| {
-            let name = |slot: &Slot| self.name(slot.record);
-            let sort = |slot: &Slot| self.record(slot.record).map(Record::sort);
-            a.print
-                .cmp(&b.print)
-                .then_with(|| name(a).cmp(name(b)))
-                .then_with(|| sort(a).cmp(&sort(b)))
-                .then(a.record.cmp(&b.record))
-        });
-        if once {
-            slots.dedup_by(|b, a| {
-                let same = a.print == b.print && self.same_rule(a.record, b.record);
-                if let Some(record) = self.record(b.record).filter(|_| same) {
-                    repeated(record.list, record.action);
-                }
-                same
-            });
-            slots.shrink_to_fit();
-        }
-        self.slots = slots;
-        self.fill_buckets();
-    }
-
-    fn same_rule(&self, a: u32, b: u32) -> bool {
-        let (Some(x), Some(y)) = (self.record(a), self.record(b)) else { return false };
-        x.sort() == y.sort() && self.bytes(*x) == self.bytes(*y)
-    }
-
-    fn fill_buckets(&mut self) {
-        let bits = (self.slots.len() / PER_BUCKET).max(1).ilog2();
-        let mut at = 0;
-        self.buckets = (0..=1_usize << bits)
-            .map(|bucket| {
-                while self.slots.get(at).is_some_and(|slot| first_bits(slot.print, bits) < bucket) {
-                    at += 1;
-                }
-                u32::try_from(at).unwrap_or(u32::MAX)
+        let buckets = 1_usize.checked_shl(foot.bits).filter(|_| foot.bits <= MAX_BITS)?;
+        let (entries, []) = index.as_chunks::<ENTRY>() else { return None };
+        let entry = |bytes: [u8; ENTRY]| bounds(bytes);
+        let fits = entries.len() == buckets + 1
+            && new.slots.len().is_multiple_of(4)
+            && entries.windows(2).all(|pair| {
+                let (a, b) = (entry(pair[0]), entry(pair[1]));
+                a.0 <= b.0 && a.1 <= b.1
             })
-            .collect();
+            && entries.last().map(|last| bounds(*last))
+                == Some((new.slots.len() / 4, new.keys.len()));
+        fits.then_some(new)
     }
 
-    /// Tells `found` each rule about `host`, from the widest name to the
-    /// nearest, with the length of the name that matched. Allocates nothing.
-    pub(super) fn visit(&self, host: &str, mut found: impl FnMut(usize, Found)) {
-        if self.slots.is_empty() {
+    /// Tells `found` the place of the form and the line of each rule about `host`, from the
+    /// widest name to the nearest, with where that name begins. Allocates nothing.
+    #[inline]
+    pub(super) fn visit(&self, image: &[u8], host: &[u8], mut found: impl FnMut(usize, u32, u32)) {
+        if self.index.is_empty() {
             return;
         }
-        let host = host.as_bytes();
-        let mut state = BASIS;
-        for (at, &byte) in host.iter().enumerate().rev() {
-            if byte == b'.' {
-                self.visit_exact(host.get(at + 1..).unwrap_or_default(), state, |hit| {
-                    if hit.scope != Scope::Exact {
-                        found(host.len() - at - 1, hit);
-                    }
-                });
+        for (start, hash) in self.hasher.walk(host) {
+            let Some(bucket) = self.bucket(image, hash) else { return };
+            let flags = bucket.flags(hash);
+            let relevant = if start == 0 { SELF } else { UNDER };
+            if flags & relevant != 0 {
+                let name = host.get(start..).unwrap_or_default();
+                bucket.confirm(hash, relevant, name, |form, line| found(start, form, line));
             }
-            state = step(state, byte);
-        }
-        self.visit_exact(host, state, |hit| {
-            if hit.scope != Scope::Below {
-                found(host.len(), hit);
-            }
-        });
-    }
-
-    fn visit_exact(&self, name: &[u8], state: u64, mut found: impl FnMut(Found)) {
-        let print = finish(state);
-        let bits = (self.buckets.len() - 1).ilog2();
-        let bucket = first_bits(print, bits);
-        let bound = |i: usize| self.buckets.get(i).map_or(0, |&slot| slot as usize);
-        let slots = self.slots.get(bound(bucket)..bound(bucket + 1)).unwrap_or_default();
-        let before = |slot: &Slot| {
-            slot.print < print || (slot.print == print && self.name(slot.record) < name)
-        };
-        let first = slots.partition_point(before);
-        for slot in slots.iter().skip(first) {
-            let Some(record) = self.record(slot.record) else { return };
-            if slot.print != print || self.bytes(*record) != name {
+            if flags & MORE == 0 {
                 return;
             }
-            let rule = RuleRef { list: record.list, line: record.line };
-            found(Found { rule, scope: record.scope, action: record.action });
         }
     }
 
-    /// The names that stand in this line of this list.
-    pub(super) fn at(&self, rule: RuleRef) -> impl Iterator<Item = (&str, Scope)> {
-        let key = (rule.list, rule.line);
-        let first = self.records.partition_point(|r| (r.list, r.line) < key);
-        self.records
-            .iter()
-            .skip(first)
-            .take_while(move |r| (r.list, r.line) == key)
-            .map(|r| (str::from_utf8(self.bytes(*r)).unwrap_or_default(), r.scope))
+    /// Every name with form and line of each of its rules. Unpacks them all.
+    pub(super) fn all<'a>(
+        &self,
+        image: &'a [u8],
+    ) -> impl Iterator<Item = (Vec<u8>, u32, u32)> + use<'a> {
+        let mut keys = image.get(self.keys.clone()).unwrap_or_default();
+        std::iter::from_fn(move || next_key(&mut keys)).flat_map(|mut key| {
+            let name = take_codes(&mut key).map(pack::unpack).unwrap_or_default();
+            std::iter::from_fn(move || next_rule(&mut key))
+                .map(move |(form, line)| (name.clone(), form, line))
+        })
     }
 
-    /// How many names there are.
-    pub(super) fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// Bytes of memory in use.
-    pub(super) fn memory(&self) -> usize {
-        self.arena.capacity()
-            + self.records.capacity() * size_of::<Record>()
-            + self.slots.capacity() * size_of::<Slot>()
-            + self.buckets.capacity() * size_of::<u32>()
-    }
-
-    fn record(&self, record: u32) -> Option<&Record> {
-        self.records.get(record as usize)
-    }
-
-    fn name(&self, record: u32) -> &[u8] {
-        self.record(record).map(|r| self.bytes(*r)).unwrap_or_default()
-    }
-
-    fn bytes(&self, record: Record) -> &[u8] {
-        let start = record.start as usize;
-        self.arena.get(start..start + usize::from(record.len)).unwrap_or_default()
+    #[inline]
+    fn bucket<'a>(&self, image: &'a [u8], hash: u64) -> Option<Bucket<'a>> {
+        let at = self.index.start + bucket_of(hash, self.bits) * ENTRY;
+        let (from, to) = image.get(at..at + 2 * ENTRY)?.split_at(ENTRY);
+        let (from, to) = (bounds(from.try_into().ok()?), bounds(to.try_into().ok()?));
+        let slots = image.get(self.slots.start + from.0 * 4..self.slots.start + to.0 * 4)?;
+        let keys = image.get(self.keys.start + from.1..self.keys.start + to.1)?;
+        Some(Bucket { slots: slots.as_chunks().0, keys })
     }
 }
 
-fn print(name: &[u8]) -> u32 {
-    finish(name.iter().rev().fold(BASIS, |state, &byte| step(state, byte)))
+impl Bucket<'_> {
+    /// The flags of all slots that may be this name's.
+    #[inline]
+    fn flags(&self, hash: u64) -> u32 {
+        let print = slot(hash, 0);
+        self.slots.iter().fold(0, |flags, slot| {
+            let slot = u32::from_le_bytes(*slot) ^ print;
+            if slot & !FLAGS == 0 { flags | slot } else { flags }
+        })
+    }
+
+    /// Tells `found` the rules of this name, if it is really there.
+    #[inline]
+    fn confirm(&self, hash: u64, relevant: u32, name: &[u8], mut found: impl FnMut(u32, u32)) {
+        let print = slot(hash, 0);
+        let mut keys = self.keys;
+        for slot in self.slots.iter().map(|slot| u32::from_le_bytes(*slot)) {
+            if slot & (SELF | UNDER) == 0 {
+                continue;
+            }
+            let Some(mut key) = next_key(&mut keys) else { return };
+            if (slot ^ print) & !FLAGS != 0 || slot & relevant == 0 {
+                continue;
+            }
+            let Some(codes) = take_codes(&mut key) else { return };
+            if pack::is_packed(codes, name) {
+                while let Some((form, line)) = next_rule(&mut key) {
+                    found(form, line);
+                }
+            }
+        }
+    }
 }
 
-/// FNV-1a, from the last byte to the first: so one walk over a name yields the
-/// fingerprints of all its parents.
-fn step(state: u64, byte: u8) -> u64 {
-    (state ^ u64::from(byte)).wrapping_mul(PRIME)
+/// Takes the next key: what follows is its length.
+#[inline]
+fn next_key<'a>(keys: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = read_varint(keys)?;
+    let (key, rest) = keys.split_at_checked(len as usize)?;
+    *keys = rest;
+    Some(key)
 }
 
-fn finish(state: u64) -> u32 {
-    ((state ^ (state >> 32)).wrapping_mul(SPREAD) >> 32) as u32
+/// Takes the codes of the name from the front of a key.
+#[inline]
+fn take_codes<'a>(key: &mut &'a [u8]) -> Option<&'a [u8]> {
+    next_key(key)
 }
 
-fn first_bits(print: u32, bits: u32) -> usize {
-    print.checked_shr(32 - bits).unwrap_or(0) as usize
+/// Takes the next rule of a key: the place of its form, and its line.
+#[inline]
+fn next_rule(key: &mut &[u8]) -> Option<(u32, u32)> {
+    Some((read_varint(key)?, read_varint(key)?))
 }
 
-/// Most names in one set: what 512 MiB can hold. The largest public lists are near 2 million.
-const MAX_NAMES: usize = 12_000_000;
-const PER_BUCKET: usize = 4; // slots, on average: two comparisons, one byte a name
-const BASIS: u64 = 0xcbf2_9ce4_8422_2325; // FNV-1a, 64 bits
-const PRIME: u64 = 0x0000_0100_0000_01b3; // FNV-1a, 64 bits
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15; // 2^64 / golden ratio: all bits reach the upper half
+#[inline]
+fn bounds(entry: [u8; ENTRY]) -> (usize, usize) {
+    let [a, b, c, d, e, f, g, h] = entry;
+    (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]) as usize)
+}
+
+/// The bucket of a hash: its first bits, so that buckets lie in the order of hashes.
+#[inline]
+pub(super) fn bucket_of(hash: u64, bits: u32) -> usize {
+    hash.checked_shr(64 - bits).unwrap_or(0) as usize
+}
+
+/// A slot: the last bits of the hash, which no bucket is made of, and the flags.
+#[inline]
+pub(super) fn slot(hash: u64, flags: u32) -> u32 {
+    (hash as u32) << FLAGS.count_ones() | flags
+}
+
+pub(super) const SELF: u32 = 1; // there is a rule that holds for the name itself
+pub(super) const UNDER: u32 = 2; // there is a rule that holds for what is below it
+pub(super) const MORE: u32 = 4; // there are names below it
+const FLAGS: u32 = SELF | UNDER | MORE;
+const ENTRY: usize = 8; // bytes of the index for each bucket: first slot, where its keys begin
+pub(super) const MAX_BITS: u32 = 24; // 16 million buckets: more names than a set may have

@@ -13,7 +13,8 @@ use crate::core::catalog;
 use crate::core::event::Outcome;
 use crate::core::flow::{Client, Owner};
 use crate::core::host::{HostName, HostNameError};
-use crate::core::policy::{self, App, Policy};
+use crate::core::policy::{self, App, Asked, Effect, Policy};
+use crate::core::rule::Answer;
 use crate::core::time::Instant;
 use crate::core::verdict::{RuleText, Verdict, Via, Why};
 use crate::request::{EntryLine, ExplainedRule, Explanation};
@@ -73,20 +74,24 @@ pub fn client_of(app: Option<&str>, client: Option<&str>) -> Result<Client, Expl
 /// Judges `subject` by `policy` and says why.
 #[must_use]
 pub fn explain(policy: &Policy, now: Instant, subject: &Subject, client: &Client) -> Explanation {
-    let (text, verdict, via) = match subject {
+    // What is asked for most: an address of the name, or, of an address, that.
+    let asked = match subject {
+        Subject::Host(_) | Subject::Address(IpAddr::V4(_)) => Asked::about(A, client),
+        Subject::Address(IpAddr::V6(_)) => Asked::about(AAAA, client),
+    };
+    let (text, verdict, all, via) = match subject {
         Subject::Host(host) => {
-            (host.to_string(), policy.judge(now, host.as_str(), client), Via::Name)
+            let verdict = policy.judge(now, host.as_str(), asked);
+            (host.to_string(), verdict, policy.evidence(now, host.as_str(), asked), Via::Name)
         }
         Subject::Address(address) => {
-            (address.to_string(), policy.judge_address(now, *address, client), Via::Address)
+            let verdict = policy.judge_address(now, *address, asked);
+            let all = policy.evidence_for_address(now, *address, asked);
+            (address.to_string(), verdict, all, Via::Address)
         }
     };
-    let rule = verdict.rule().map(|rule| policy.rule_text(rule));
-    let all = match subject {
-        Subject::Host(host) => policy.evidence(now, host.as_str(), client),
-        Subject::Address(address) => policy.evidence_for_address(now, *address, client),
-    };
-    let evidence = Evidence::gather(policy, &all, &via);
+    let rule = verdict.rule().map(|rule| policy.rule_text(rule, &text));
+    let evidence = Evidence::gather(policy, &all, (&text, &via));
     Explanation {
         subject: text,
         outcome: outcome(verdict),
@@ -105,15 +110,39 @@ struct Evidence {
 impl Evidence {
     /// Every rule, and the entry of the first that is in the catalogue: that of
     /// the deciding rule, or, where that is the user's own, the nearest.
-    fn gather(policy: &Policy, all: &[policy::Evidence], via: &Via) -> Self {
+    fn gather(policy: &Policy, all: &[policy::Evidence], (text, via): (&str, &Via)) -> Self {
         let explained = |evidence: &policy::Evidence| ExplainedRule {
-            rule: (*policy.rule_text(evidence.rule)).clone(),
+            rule: (*policy.rule_text(evidence.rule, text)).clone(),
             action: evidence.effect.as_str().into(),
             via: via.clone(),
+            important: evidence.important,
+            answer: answer(evidence.answer).map(Into::into),
+            limits: evidence.limits.clone(),
+            idle: idle(evidence.effect),
         };
         let rules: Vec<_> = all.iter().map(explained).collect();
         let entry = rules.iter().find_map(|explained| entry(&explained.rule));
         Self { rules, entry }
+    }
+}
+
+/// The word for an answer that is not the usual one.
+fn answer(answer: Answer) -> Option<&'static str> {
+    match answer {
+        Answer::Usual => None,
+        Answer::Nodata => Some("nodata"),
+        Answer::Nxdomain => Some("nxdomain"),
+        Answer::Refused => Some("refused"),
+        Answer::Drop => Some("drop"),
+    }
+}
+
+/// Why nothing comes of a rule that otherwise would do something.
+fn idle(effect: Effect) -> Option<String> {
+    match effect {
+        Effect::Limited(limit) => Some(limit.to_string()),
+        Effect::Outdone => Some("a nearer rule of its list decides".into()),
+        _ => None,
     }
 }
 
@@ -159,13 +188,20 @@ fn because(verdict: Verdict, rule: Option<&RuleText>) -> String {
     }
 }
 
+const A: u16 = 1; // RFC 1035 §3.2.2
+const AAAA: u16 = 28; // RFC 3596 §2.1
+
 /// Characters of a wrong subject that an error repeats.
 const SHOWN: usize = 80;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::list::Format;
     use crate::core::policy::UserRule;
+    use crate::core::rule::{Action, Limits, Rule, Scope};
+    use crate::core::rules::{Builder, Kind};
+    use crate::core::verdict::Mode;
 
     fn ask(subject: &str) -> Explanation {
         let policy = Policy::blocking(&["vendor.example"]);
@@ -222,6 +258,27 @@ mod tests {
             explanation.rules.iter().map(|it| (&*it.rule.text, it.action.as_str())).collect();
         assert_eq!(told, [("203.0.113.9", "allow"), ("203.0.113.0/24", "block")]);
         assert!(explanation.rules.iter().all(|it| it.via == Via::Address));
+    }
+
+    #[test]
+    fn what_a_rule_wants_and_whom_it_is_for_is_told() {
+        let mut set = Builder::default();
+        set.list("list", Kind::File(Format::Adblock), Mode::Enforce);
+        let wide = Rule::block("example", Scope::WithSubdomains);
+        let limits = Limits { types: vec![AAAA], ..Limits::default() };
+        set.rule(1, &Rule { important: true, answer: Answer::Nodata, ..wide.clone() });
+        set.rule(2, &Rule { limits: Some(Box::new(limits)), action: Action::Allow, ..wide });
+        let policy = Policy::builder(Arc::new(set.build())).build();
+        let subject = "a.example".parse().unwrap();
+        let all = explain(&policy, Instant::ZERO, &subject, &Client::Host(None)).rules;
+        let told = |n: usize| {
+            let ExplainedRule { action, important, answer, limits, idle, .. } = all[n].clone();
+            (action, important, answer, limits, idle)
+        };
+        assert_eq!(told(0), ("block".into(), true, Some("nodata".into()), None, None));
+        let limits = Some("only for records of type AAAA".into());
+        let idle = Some("is not for this record type".into());
+        assert_eq!(told(1), ("limited".into(), false, None, limits, idle));
     }
 
     #[test]

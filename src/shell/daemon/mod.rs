@@ -353,6 +353,9 @@ impl Daemon {
         {
             self.forget_ended_rules();
         }
+        if self.policy.is_over(now) {
+            self.renew_policy();
+        }
     }
 
     /// Ends in reverse order of the beginning.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{Daemon, journal_settings};
-use crate::core::catalog::{self, Action};
+use crate::core::catalog::{self, Action, Pack};
 use crate::core::engine::Input;
 use crate::core::policy::Policy;
 use crate::core::verdict::Mode;
@@ -249,10 +249,14 @@ impl Daemon {
         let policy = Arc::clone(&self.policy);
         let opted_out = opted_out(&self.state);
         self.with_reader(reply, move |reader| {
+            // Read once and not for each host: reading all takes milliseconds.
+            let packs: Vec<_> =
+                policy.vendors().filter_map(|vendor| catalog::pack(&vendor.key)).collect();
+            let named = |key: &str| packs.iter().find(|pack| *pack.key == *key);
             let known = Known {
-                vendor_name: &|key| catalog::pack(key).map(|pack| pack.name),
+                vendor_name: &|key| named(key).map(|pack| pack.name.clone()),
                 opted_out: &opted_out,
-                collects: &|host| collects(&policy, host),
+                collects: &|host| collects(&packs, host),
             };
             let report = reader.report(since, clock::wall_seconds(), &known)?;
             Ok(Response::Report(Box::new(report)))
@@ -320,12 +324,10 @@ fn opted_out(state: &State) -> BTreeMap<String, String> {
     state.vendors.iter().filter_map(dated).collect()
 }
 
-fn collects(policy: &Policy, host: &str) -> Option<String> {
+fn collects(packs: &[Pack], host: &str) -> Option<String> {
     let host = host.parse().ok()?;
-    policy.vendors().find_map(|vendor| {
-        let pack = catalog::pack(&vendor.key)?;
-        pack.entry_for(&host).map(|entry| entry.about.collects.clone())
-    })
+    let entry = packs.iter().find_map(|pack| pack.entry_for(&host))?;
+    Some(entry.about.collects.clone())
 }
 
 async fn next(live: &mut Option<Subscription>) -> Option<LogLine> {
@@ -333,7 +335,8 @@ async fn next(live: &mut Option<Subscription>) -> Option<LogLine> {
 }
 
 fn same_scope(known: &UserRule, new: &UserRule) -> bool {
-    (&known.subject, &known.app, &known.client) == (&new.subject, &new.app, &new.client)
+    (&known.subject, &known.app, &known.client, &known.schedule)
+        == (&new.subject, &new.app, &new.client, &new.schedule)
 }
 
 /// What a running daemon cannot change.

@@ -6,6 +6,7 @@ mod blocking;
 mod hostile;
 mod upstreams;
 mod vectors;
+mod wanted;
 
 use std::time::Duration;
 

@@ -1,0 +1,646 @@
+//! Lists: changed by the user, looked after, and put in force.
+//!
+//! Whatever reads, fetches or compiles lists does it on a thread of its own, one
+//! at a time, and hands over the result; so questions are answered all the while.
+//! After new rules are in force, another thread looks whether what must stay
+//! reachable still is. If not, the rules of before come back.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{Daemon, needs_restart};
+use crate::config::{Config, ListSource};
+use crate::core::catalog::{self, Action, Subject};
+use crate::core::policy::Policy;
+use crate::core::rules::Kind;
+use crate::core::verdict::{Mode, Verdict};
+use crate::request::{ListChange, ListProgress, Response};
+use crate::shell::control::server::Reply;
+use crate::shell::own_dial::OwnDial;
+use crate::shell::rulebook::Rulebook;
+use crate::shell::state::{ListMode, State};
+use crate::shell::subscriptions::{
+    Bounds, Dial, Fetcher, ListId, Outcome, Record, Schedule, Source, Store, Updater, survey,
+    system_roots,
+};
+use crate::shell::{clock, list_sources, lists};
+
+/// The lists of the daemon, and what is under way.
+pub(super) struct Lists {
+    store: Store,
+    schedule: Schedule,
+    /// What is known of those that are fetched by themselves.
+    records: Vec<Record>,
+    /// No look at the schedule before this: it reads nothing, but often is too often.
+    look_again: crate::core::time::Instant,
+    working: bool,
+    /// Someone wants the configuration read again once the present work is done.
+    again: Vec<Option<Reply>>,
+    done: mpsc::Sender<Done>,
+    pub(super) came: mpsc::Receiver<Done>,
+}
+
+/// What a thread has worked out.
+pub(super) struct Done {
+    what: What,
+    reply: Option<Reply>,
+}
+
+enum What {
+    /// New rules, or why there are none.
+    Rules {
+        rules: Result<Box<(Config, Rulebook)>, String>,
+        after: After,
+    },
+    /// Nothing to put in force.
+    Nothing { word: Result<Option<String>, String>, tried: Vec<ListId> },
+    /// What a look at the rules in force came to.
+    Checked { harm: Option<String>, after: After },
+}
+
+/// What belongs to new rules.
+#[derive(Default)]
+struct After {
+    /// The state that goes with them, if it is another.
+    state: Option<Box<dyn FnOnce(&mut State) + Send>>,
+    /// Lists that were tried to be updated.
+    tried: Vec<ListId>,
+    /// Lists whose version of before comes back if the rules do harm.
+    undo: Vec<ListId>,
+    /// The list whose text is forgotten once it is not in use.
+    forget: Option<ListId>,
+    /// The last word to whoever asked.
+    word: Option<String>,
+    /// The configuration was read anew.
+    reloaded: bool,
+    /// They are the rules of before, which came back.
+    is_undo: Option<String>,
+}
+
+/// What a thread needs.
+struct Tools {
+    config: Config,
+    config_path: Option<PathBuf>,
+    state: State,
+    store: Store,
+    dial: OwnDial,
+    reply: Option<Reply>,
+}
+
+impl Lists {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut seed = [0; 8];
+        let _ = getrandom::fill(&mut seed); // without, it asks at the same second as others
+        let (done, came) = mpsc::channel(1);
+        Self {
+            store: Store::at(&config.state_dir),
+            schedule: Schedule::new(u64::from_ne_bytes(seed)),
+            records: Vec::new(),
+            look_again: crate::core::time::Instant::ZERO,
+            working: false,
+            again: Vec::new(),
+            done,
+            came,
+        }
+    }
+
+    /// What is known of a list, from its file.
+    pub(super) fn record(&self, list: &ListSource) -> Option<Record> {
+        self.store.record(&list.id.parse().ok()?).ok()?
+    }
+
+    /// Seconds until it is looked after again.
+    pub(super) fn wait(&self, record: &Record) -> Duration {
+        self.schedule.wait(record, clock::now(), clock::wall_seconds())
+    }
+}
+
+impl Daemon {
+    /// Reads configuration and lists anew, in its time.
+    pub(super) fn reload(&mut self, reply: Option<Reply>) {
+        if self.lists.working {
+            return self.lists.again.push(reply);
+        }
+        self.notify.reloading();
+        self.work(reply, |tools| {
+            let named = tools.config_path.as_deref();
+            let read = || {
+                let config = Rulebook::config(named)?;
+                let rules = Rulebook::read(&config, named, &tools.state, || tools.compiling())?;
+                Ok(Box::new((config, rules)))
+            };
+            let rules = read().map_err(|error: crate::shell::rulebook::RulebookError| {
+                format!("{error}; the configuration of before stays in force")
+            });
+            What::Rules { rules, after: After { reloaded: true, ..After::default() } }
+        });
+    }
+
+    /// Changes the lists as the user wants.
+    pub(super) fn change_lists(&mut self, change: ListChange, reply: Reply) {
+        if self.lists.working {
+            let why = "the lists are being changed already; try again in a moment";
+            return reply.give(Response::Failed(why.into()));
+        }
+        match change {
+            ListChange::Mode { list, mode, seconds } => self.set_list_mode(&list, mode, seconds, reply),
+            ListChange::Add(list) => self.work(Some(reply), move |tools| tools.add(&list)),
+            ListChange::Remove { list } => self.work(Some(reply), move |tools| tools.remove(&list)),
+            ListChange::Rollback { list } => self.work(Some(reply), move |tools| {
+                tools.store_change(&list, "is back", |store, id, now| store.rollback(id, now))
+            }),
+            ListChange::Accept { list } => self.work(Some(reply), move |tools| {
+                tools.store_change(&list, "is accepted", |store, id, now| store.accept(id, now))
+            }),
+            ListChange::Update { lists } => {
+                self.work(Some(reply), move |tools| tools.update_named(&lists));
+            }
+        }
+    }
+
+    /// Looks whether a list is due. Only called when something else has woken us:
+    /// an idle device sleeps on.
+    pub(super) fn look_after_lists(&mut self) {
+        let now = clock::now();
+        if self.lists.working || now < self.lists.look_again {
+            return;
+        }
+        self.lists.look_again = now + BETWEEN_LOOKS;
+        let wall = clock::wall_seconds();
+        let due = |record: &&Record| self.lists.schedule.wait(record, now, wall).is_zero();
+        let due: Vec<_> = self.lists.records.iter().filter(due).map(|r| r.source.clone()).collect();
+        if !due.is_empty() {
+            self.work(None, move |tools| tools.update(&due));
+        }
+    }
+
+    /// Takes what a thread has worked out.
+    pub(super) fn take_lists(&mut self, Done { what, reply }: Done) {
+        self.lists.working = false;
+        match what {
+            What::Nothing { word, tried } => {
+                self.note_tries(&tried);
+                self.tell_word(word, reply);
+            }
+            What::Rules { rules: Err(problem), after } => {
+                if after.reloaded {
+                    self.notify.ready();
+                    log::error!("{problem}");
+                    self.problems.set("configuration", Some(problem.clone()));
+                }
+                self.note_tries(&after.tried);
+                self.tell_word(Err(problem), reply);
+            }
+            What::Rules { rules: Ok(made), after } => self.put_in_force(*made, after, reply),
+            What::Checked { harm: None, after } => self.tell_word(Ok(after.word), reply),
+            What::Checked { harm: Some(harm), after } => self.go_back(harm, after, reply),
+        }
+        if !self.lists.working && !self.lists.again.is_empty() {
+            let waiting = std::mem::take(&mut self.lists.again);
+            let last = waiting.into_iter().flatten().last();
+            self.reload(last);
+        }
+    }
+
+    fn put_in_force(
+        &mut self,
+        (config, rulebook): (Config, Rulebook),
+        mut after: After,
+        reply: Option<Reply>,
+    ) {
+        if after.reloaded {
+            self.notify.ready();
+            self.problems.set("configuration", needs_restart(&self.config, &config));
+            self.network.configure(config.upstreams.clone());
+            self.journal.set(super::journal_settings(&config));
+            self.config = config;
+            log::info!("configuration and lists were read anew");
+        }
+        let change = after.state.take();
+        self.rulebook = rulebook;
+        self.know_lists(change);
+        self.note_tries(&after.tried);
+        self.renew_policy();
+        self.tell_upstreams();
+        self.tell_counts(reply.as_ref(), &after);
+        if let Some(id) = after.forget.take() {
+            let _ = self.lists.store.remove(&id); // a file list has nothing there
+        }
+        match &after.is_undo {
+            Some(harm) => {
+                let word = format!("{harm}; the version before is in force again");
+                log::error!("{word}");
+                self.problems.set("lists", Some(word.clone()));
+                self.tell_word(Err(word), reply);
+            }
+            None => self.check_reach(after, reply),
+        }
+    }
+
+    /// Notes since when lists are in use, and what is fetched by itself.
+    pub(super) fn know_lists(&mut self, change: Option<Box<dyn FnOnce(&mut State) + Send>>) {
+        let wall = clock::wall_seconds();
+        let on_trial: Vec<_> = self
+            .rulebook
+            .sources()
+            .iter()
+            .filter(|source| source.watch_for.is_some())
+            .map(|source| source.id.clone())
+            .collect();
+        let news = change.is_some()
+            || on_trial.iter().any(|id| !self.state.lists_since.contains_key(id));
+        if news {
+            self.change_state(|state| {
+                if let Some(change) = change {
+                    change(state);
+                }
+                for id in on_trial {
+                    state.lists_since.entry(id).or_insert(wall);
+                }
+            });
+        }
+        let sources = self.rulebook.sources().iter();
+        let fetched = sources.filter(|source| source.every.is_some());
+        self.lists.records = fetched
+            .filter_map(|source| {
+                let fresh = list_sources::subscription(source)?;
+                let known = self.lists.record(source);
+                let known = known.unwrap_or_else(|| Record::new(fresh.clone()));
+                Some(Record { source: fresh, ..known })
+            })
+            .collect();
+        self.problems.set("list", self.rulebook.problems().to_vec());
+    }
+
+    fn note_tries(&mut self, tried: &[ListId]) {
+        let now = clock::now();
+        for id in tried {
+            self.lists.schedule.tried(id, now);
+        }
+        for record in &mut self.lists.records {
+            if tried.contains(&record.source.id)
+                && let Ok(Some(known)) = self.lists.store.record(&record.source.id)
+            {
+                *record = Record { source: record.source.clone(), ..known };
+            }
+        }
+    }
+
+    /// Tells whoever asked what each list came to.
+    fn tell_counts(&self, reply: Option<&Reply>, after: &After) {
+        let Some(reply) = reply else { return };
+        if after.reloaded {
+            return;
+        }
+        let compiled = self.policy.rules().lists().iter();
+        for list in compiled.filter(|list| matches!(list.kind, Kind::File(_))) {
+            let (name, summary) = (list.name.to_string(), lists::summary(list));
+            let progress = ListProgress::Compiled { list: name, summary };
+            let _ = reply.offer(Response::Progress(progress)); // counts are also in `lists show`
+        }
+    }
+
+    /// Looks, on a thread, whether what must stay reachable still is.
+    fn check_reach(&mut self, after: After, reply: Option<Reply>) {
+        let policy = Arc::clone(&self.policy);
+        self.work(reply, move |tools| What::Checked { harm: harm(&policy, &tools.dial), after });
+    }
+
+    fn go_back(&mut self, harm: String, after: After, reply: Option<Reply>) {
+        if after.undo.is_empty() {
+            // Nothing new came, so nothing old would help: the user must know.
+            log::error!("{harm}");
+            self.problems.set("lists", Some(harm.clone()));
+            return self.tell_word(Err(harm), reply);
+        }
+        self.work(reply, move |tools| {
+            let now = clock::wall_seconds();
+            for id in &after.undo {
+                if let Err(error) = tools.store.rollback(id, now) {
+                    log::warn!("{error}");
+                }
+            }
+            let after = After { is_undo: Some(harm), ..After::default() };
+            What::Rules { rules: tools.rules(), after }
+        });
+    }
+
+    fn set_list_mode(&mut self, called: &str, mode: Mode, seconds: Option<u64>, reply: Reply) {
+        let Some(source) = list_sources::find(self.rulebook.sources(), called) else {
+            return reply.give(Response::Failed(no_such(called)));
+        };
+        let (id, wall) = (source.id.clone(), clock::wall_seconds());
+        let before = list_sources::mode(source, &self.state, wall).0;
+        let until = seconds.map(|seconds| wall.saturating_add_unsigned(seconds));
+        self.change_state(|state| {
+            state.list_modes.insert(id, ListMode { mode, until });
+        });
+        if (before == Mode::Off) == (mode == Mode::Off) {
+            self.renew_policy();
+            return reply.give(Response::Done(None));
+        }
+        // What is off is not compiled.
+        self.work(Some(reply), |tools| What::Rules { rules: tools.rules(), after: After::default() });
+    }
+
+    fn tell_word(&mut self, word: Result<Option<String>, String>, reply: Option<Reply>) {
+        let Some(reply) = reply else {
+            if let Err(why) = word {
+                log::warn!("{why}");
+            }
+            return;
+        };
+        reply.give(match word {
+            Ok(word) => Response::Done(word),
+            Err(why) => Response::Failed(why),
+        });
+    }
+
+    /// Works on a thread of its own, and has the result taken by [`Daemon::take_lists`].
+    fn work(&mut self, reply: Option<Reply>, work: impl FnOnce(&Tools) -> What + Send + 'static) {
+        let upstreams = self.network.upstreams().into_iter().map(|known| known.address).collect();
+        let tools = Tools {
+            config: self.config.clone(),
+            config_path: self.config_path.clone(),
+            state: self.state.clone(),
+            store: self.lists.store.clone(),
+            dial: OwnDial::new(self.config.mark.get(), upstreams),
+            reply,
+        };
+        let done = self.lists.done.clone();
+        self.lists.working = true;
+        let spawned = std::thread::Builder::new().name("lists".into()).spawn(move || {
+            let what = work(&tools);
+            // A daemon that stops needs no result.
+            let _ = done.blocking_send(Done { what, reply: tools.reply });
+        });
+        if let Err(error) = spawned {
+            self.lists.working = false;
+            log::error!("cannot start a thread for the lists: {error}");
+        }
+    }
+}
+
+impl Tools {
+    fn tell(&self, progress: ListProgress) {
+        if let Some(reply) = &self.reply {
+            let _ = reply.offer(Response::Progress(progress)); // who reads slowly misses a step
+        }
+    }
+
+    fn compiling(&self) {
+        self.tell(ListProgress::Compiling);
+    }
+
+    fn rules(&self) -> Result<Box<(Config, Rulebook)>, String> {
+        self.rules_with(&self.state)
+    }
+
+    fn rules_with(&self, state: &State) -> Result<Box<(Config, Rulebook)>, String> {
+        let named = self.config_path.as_deref();
+        Rulebook::read(&self.config, named, state, || self.compiling())
+            .map(|rulebook| Box::new((self.config.clone(), rulebook)))
+            .map_err(|error| error.to_string())
+    }
+
+    fn sources(&self) -> Vec<ListSource> {
+        list_sources::all(&self.config, &self.state).0
+    }
+
+    fn add(&self, list: &crate::request::AddedList) -> What {
+        match self.try_add(list) {
+            Ok(what) => what,
+            Err(why) => What::Nothing { word: Err(why), tried: Vec::new() },
+        }
+    }
+
+    fn try_add(&self, list: &crate::request::AddedList) -> Result<What, String> {
+        let source = list_sources::added(list)?;
+        if let Some(why) = list_sources::clash(&self.sources(), &source) {
+            return Err(why);
+        }
+        let mut tried = Vec::new();
+        if let Some(subscription) = list_sources::subscription(&source) {
+            tried.push(subscription.id.clone());
+            let came = self.fetch(&[subscription]);
+            if let [Outcome::Failed { why } | Outcome::Quarantined { why }] = &came[..] {
+                let _ = tried.iter().try_for_each(|id| self.store.remove(id));
+                return Err(format!("not added: {why}"));
+            }
+        }
+        let (id, list) = (source.id.clone(), list.clone());
+        let change = move |state: &mut State| {
+            state.list_modes.remove(&id);
+            state.lists_since.remove(&id);
+            state.lists.insert(id.clone(), list.clone());
+        };
+        let mut state = self.state.clone();
+        change(&mut state);
+        let rules = self.rules_with(&state)?;
+        // Left out with a problem is not added.
+        if let Some(problem) = rules.1.problems().iter().find(|why| why.contains(&source.name)) {
+            let _ = tried.iter().try_for_each(|id| self.store.remove(id));
+            return Err(format!("not added: {problem}"));
+        }
+        let after = After { state: Some(Box::new(change)), tried, ..After::default() };
+        Ok(What::Rules { rules: Ok(rules), after })
+    }
+
+    fn remove(&self, called: &str) -> What {
+        let sources = self.sources();
+        let nothing = |why: String| What::Nothing { word: Err(why), tried: Vec::new() };
+        let Some(source) = list_sources::find(&sources, called) else {
+            return nothing(no_such(called));
+        };
+        if !self.state.lists.contains_key(&source.id) {
+            return nothing(format!(
+                "list {called:?} stands in the configuration; take its [[lists]] table out there, \
+                 or `optout lists mode {called} off`"
+            ));
+        }
+        let id = source.id.clone();
+        let change = move |state: &mut State| {
+            state.lists.remove(&id);
+            state.list_modes.remove(&id);
+            state.lists_since.remove(&id);
+        };
+        let mut state = self.state.clone();
+        change(&mut state);
+        let after = After {
+            state: Some(Box::new(change)),
+            forget: source.id.parse().ok(),
+            ..After::default()
+        };
+        What::Rules { rules: self.rules_with(&state), after }
+    }
+
+    /// Changes which version of a list is in force.
+    fn store_change<E: std::fmt::Display>(
+        &self,
+        called: &str,
+        done: &str,
+        change: impl FnOnce(&Store, &ListId, i64) -> Result<crate::shell::subscriptions::Version, E>,
+    ) -> What {
+        let nothing = |why: String| What::Nothing { word: Err(why), tried: Vec::new() };
+        let sources = self.sources();
+        let Some(source) = list_sources::find(&sources, called) else {
+            return nothing(no_such(called));
+        };
+        let Some(subscription) = list_sources::subscription(source) else {
+            return nothing(format!("list {called:?} is a file, of which no versions are kept"));
+        };
+        match change(&self.store, &subscription.id, clock::wall_seconds()) {
+            Err(error) => nothing(error.to_string()),
+            Ok(version) => {
+                let word = format!("version {} of {called} {done}", version.number);
+                let after = After { word: Some(word), ..After::default() };
+                What::Rules { rules: self.rules(), after }
+            }
+        }
+    }
+
+    fn update_named(&self, called: &[String]) -> What {
+        let sources = self.sources();
+        let mut wanted = Vec::new();
+        for name in called {
+            match list_sources::find(&sources, name) {
+                Some(source) => wanted.push(source),
+                None => return What::Nothing { word: Err(no_such(name)), tried: Vec::new() },
+            }
+        }
+        if called.is_empty() {
+            wanted.extend(&sources);
+        }
+        let due: Vec<_> = wanted.into_iter().filter_map(list_sources::subscription).collect();
+        if due.is_empty() && !called.is_empty() {
+            let why = "a file is not updated; `systemctl reload optout` or SIGHUP reads it anew";
+            return What::Nothing { word: Err(why.into()), tried: Vec::new() };
+        }
+        self.update(&due)
+    }
+
+    /// Fetches lists, and compiles if anything is new.
+    fn update(&self, due: &[Source]) -> What {
+        let tried: Vec<_> = due.iter().map(|source| source.id.clone()).collect();
+        let outcomes = self.fetch(due);
+        let updated = |outcome: &Outcome| matches!(outcome, Outcome::Updated { .. });
+        let undo: Vec<_> = due
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| updated(outcome))
+            .map(|(source, _)| source.id.clone())
+            .collect();
+        let failed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Failed { .. }));
+        let failed = failed.count();
+        if undo.is_empty() {
+            let word = match failed {
+                0 => Ok(Some("Nothing new.".into())),
+                _ => Err(format!("{failed} of {} lists could not be updated", due.len())),
+            };
+            return What::Nothing { word, tried };
+        }
+        let word = match failed {
+            0 => None,
+            _ => Some(format!("In force; {failed} of {} lists could not be updated.", due.len())),
+        };
+        What::Rules { rules: self.rules(), after: After { tried, undo, word, ..After::default() } }
+    }
+
+    fn fetch(&self, due: &[Source]) -> Vec<Outcome> {
+        let fetcher = Fetcher::new(Arc::new(self.dial.clone()), system_roots(), Bounds::default());
+        let sources = self.sources();
+        let options = move |source: &Source, head: &[u8]| {
+            let known = sources.iter().find(|known| known.id == source.id.as_str());
+            let fresh;
+            let known = match known {
+                Some(known) => known,
+                None => {
+                    let place = crate::config::Place::Url(source.url.clone());
+                    fresh = ListSource::new(place, &source.name);
+                    &fresh
+                }
+            };
+            lists::options(known, head)
+        };
+        let look = survey(options, Arc::new(lists::guard()));
+        let updater = Updater { store: &self.store, fetcher: &fetcher, survey: &look };
+        let mut outcomes = Vec::with_capacity(due.len());
+        for source in due {
+            let mut shown = 0;
+            let outcome = updater.update(source, clock::wall_seconds(), &mut |bytes, total| {
+                if bytes >= shown + STEP {
+                    shown = bytes;
+                    let list = source.name.clone();
+                    self.tell(ListProgress::Fetching { list, bytes, total });
+                }
+            });
+            self.tell(looked(source, &outcome));
+            if let Outcome::Failed { why } | Outcome::Quarantined { why } = &outcome {
+                log::warn!("list {:?}: {why}", source.name);
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+}
+
+fn looked(source: &Source, outcome: &Outcome) -> ListProgress {
+    let (word, detail) = match outcome {
+        Outcome::Unchanged => ("unchanged", String::new()),
+        Outcome::Updated { bytes, lines } => ("updated", format!("{lines} lines, {bytes} bytes")),
+        Outcome::Quarantined { why } => ("held back", why.clone()),
+        Outcome::Failed { why } => ("failed", why.clone()),
+    };
+    ListProgress::Looked { list: source.name.clone(), outcome: word.into(), detail }
+}
+
+fn no_such(called: &str) -> String {
+    format!("there is no list {called:?}; `optout lists` shows them")
+}
+
+/// What of that which must stay reachable is not, by this policy: by name, or because its
+/// addresses are blocked. An upstream that does not answer is no harm of ours.
+fn harm(policy: &Policy, dial: &OwnDial) -> Option<String> {
+    let pack = catalog::pack("never-block")?;
+    let names = || {
+        pack.entries.iter().filter_map(|entry| match &entry.subject {
+            Subject::Host { host, .. } if entry.action == Action::NeverBlock => Some(host.as_str()),
+            _ => None,
+        })
+    };
+    if let Some((name, rule)) = policy.would_block(names()) {
+        let text = policy.rule_text(rule, name);
+        return Some(format!(
+            "{name} must stay reachable, and line {} of list {:?} blocks it",
+            text.line, text.list
+        ));
+    }
+    // Address rules are rare; without any there is nothing to ask.
+    let blocks = |address: IpAddr| match policy.judge_bare_address(clock::now(), address) {
+        Verdict::Block(rule) => Some(rule),
+        Verdict::Watch(_) | Verdict::Pass(_) => None,
+    };
+    policy.rules().prefixes().next()?;
+    for name in names().take(MOST_ASKED) {
+        let Ok(addresses) = dial.resolve(name) else { continue };
+        if let Some((address, rule)) = addresses.iter().find_map(|&a| Some((a, blocks(a)?))) {
+            let text = policy.rule_text(rule, &address.to_string());
+            return Some(format!(
+                "{name} must stay reachable, and line {} of list {:?} blocks its address {address}",
+                text.line, text.list
+            ));
+        }
+    }
+    None
+}
+
+/// Between looks whether a list is due.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
+const STEP: u64 = 256 * 1024; // bytes between two signs of progress
+/// Names of `never-block` whose addresses are looked up after a change. Those of
+/// captive portals come first in the pack.
+const MOST_ASKED: usize = 12;

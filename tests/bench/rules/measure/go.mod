@@ -1,0 +1,3 @@
+module optout.example/bench/measure
+
+go 1.21
