@@ -75,8 +75,10 @@ fn sound(rule: &Rule<'_>, options: &Options) {
             let protected = blocks && scope != Scope::Below && name == PROTECTED;
             assert!(!protected, "what must stay reachable: {rule:?}");
             let spared = options.tlds || rule.limits.is_some() || rule.cancels;
-            let known = !["com", "co.uk", "de", "localhost"].contains(&name);
-            assert!(known || spared || (scope == Scope::Exact && !blocks), "{rule:?}");
+            let suffix = ["com", "co.uk", "de"].contains(&name);
+            assert!(!suffix || spared || (scope == Scope::Exact && !blocks), "{rule:?}");
+            let own = name == "localhost" || name.ends_with(".localhost");
+            assert!(!own || !blocks, "this host: {rule:?}");
         }
         Subject::Pattern(regex) => {
             RegexBuilder::new(regex).unicode(false).build().expect("a pattern that compiles");
