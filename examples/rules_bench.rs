@@ -88,7 +88,7 @@ fn build(names: &str, out: &mut File) -> Result<Summary> {
         });
         line.clear();
     }
-    builder.ended(Format::Wildcard, reader.counts());
+    builder.ended(reader.options(), reader.counts());
     let mut out = BufWriter::with_capacity(1 << 16, out);
     let summary = builder.finish([0; 32], &mut out)?;
     out.flush()?;

@@ -99,7 +99,7 @@ fn show(explanation: &Explanation, judge: &Judge, page: &mut Page<'_>) -> io::Re
     if !explanation.rules.is_empty() {
         page.heading("Rules that name it, the deciding one first")?;
         let rows: Vec<_> = explanation.rules.iter().map(rule_row).collect();
-        page.table(&[Side::Left; 4], &rows)?;
+        page.table(&COLUMNS, &rows)?;
     }
     match &explanation.entry {
         Some(entry) => show_entry(entry, page),
@@ -108,7 +108,7 @@ fn show(explanation: &Explanation, judge: &Judge, page: &mut Page<'_>) -> io::Re
 }
 
 fn rule_row(explained: &ExplainedRule) -> Vec<crate::cli::page::Span> {
-    let ExplainedRule { rule, action, via, important, answer, limits, idle } = explained;
+    let ExplainedRule { rule, action, via, important, answer, limits, idle, original } = explained;
     let mut matched: String = match via {
         Via::Name => "matches the name".into(),
         Via::Alias(host) => format!("matches as alias of {host}"),
@@ -124,7 +124,15 @@ fn rule_row(explained: &ExplainedRule) -> Vec<crate::cli::page::Span> {
     for words in limits.iter().chain(idle) {
         add(words);
     }
-    vec![plain(who::place(rule)), plain(action), ink(rule_text(rule), Ink::Strong), plain(matched)]
+    // What an entry of the catalogue says is told below.
+    let original = original.as_deref().filter(|_| rule.vendor.is_none()).unwrap_or_default();
+    vec![
+        plain(who::place(rule)),
+        plain(action),
+        ink(rule_text(rule), Ink::Strong),
+        plain(matched),
+        ink(original, Ink::Faint),
+    ]
 }
 
 fn rule_text(rule: &RuleText) -> String {
@@ -153,6 +161,9 @@ fn show_entry(entry: &EntryLine, page: &mut Page<'_>) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Columns of the rules; the line as it was written stands below its row.
+const COLUMNS: [Side; 5] = [Side::Left, Side::Left, Side::Left, Side::Left, Side::Below];
 
 const EXAMPLES: &str = "\
 Examples:

@@ -24,6 +24,7 @@ mod demo;
 mod doctor;
 pub mod escape;
 mod explain;
+mod lists;
 mod log;
 mod off;
 mod offline;
@@ -67,6 +68,7 @@ enum Command {
     Allow(allow::Allow),
     Block(block::Block),
     Vendors(vendors::Vendors),
+    Lists(lists::Lists),
     Report(report::Show),
     Doctor(doctor::Doctor),
     Config(config::Config),
@@ -121,6 +123,7 @@ impl Command {
             Self::Allow(allow) => allow.run(daemon, page),
             Self::Block(block) => block.run(daemon, page),
             Self::Vendors(vendors) => vendors.run(daemon, page),
+            Self::Lists(lists) => lists.run(daemon, page),
             Self::Report(report) => report.run(daemon, page),
             Self::Config(config) => config.run(page),
         }?;

@@ -199,6 +199,7 @@ pub(super) mod tests {
                     ignored: 0,
                     changed: None,
                     mode: Mode::Enforce,
+                    more: None,
                 },
                 ListLine {
                     name: "/etc/optout/hosts".into(),
@@ -207,6 +208,7 @@ pub(super) mod tests {
                     ignored: 2,
                     changed: Some(1_795_000_000),
                     mode: Mode::Watch,
+                    more: None,
                 },
             ],
             counters: Counters {

@@ -340,6 +340,9 @@ pub struct ExplainedRule {
     /// In words, what of that keeps it from holding here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<String>,
+    /// The line of its list, as its author wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<String>,
 }
 
 impl ExplainedRule {
@@ -347,7 +350,16 @@ impl ExplainedRule {
     #[must_use]
     pub fn new(rule: RuleText, action: &str, via: Via) -> Self {
         let action = action.into();
-        Self { rule, action, via, important: false, answer: None, limits: None, idle: None }
+        Self {
+            rule,
+            action,
+            via,
+            important: false,
+            answer: None,
+            limits: None,
+            idle: None,
+            original: None,
+        }
     }
 }
 
@@ -580,7 +592,7 @@ mod tests {
 
     /// The lines of the examples of one kind in `docs/control.md`.
     fn examples(kind: &str) -> Vec<serde_json::Value> {
-        let text = include_str!("../docs/control.md");
+        let text = include_str!("../../docs/control.md");
         let blocks = text.split("```").skip(1).step_by(2);
         let lines = blocks.filter_map(|block| block.strip_prefix(kind)).flat_map(str::lines);
         let lines = lines.filter(|line| !line.is_empty());

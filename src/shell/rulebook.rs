@@ -348,7 +348,7 @@ mod tests {
             (
                 "page",
                 "[[lists]]\npath = 'DIR/good'\n[[lists]]\n\npath = 'DIR/page'\n",
-                "DIR/optout.toml:5: list DIR/page has no rule",
+                "DIR/optout.toml:5: DIR/page cannot be used as a list: it is a web page",
             ),
             (
                 "vendor",
@@ -368,10 +368,11 @@ mod tests {
 
     /// The policy that a configuration makes of the packs and these rules of the user's.
     fn policy(text: &str, rules: Vec<request::UserRule>) -> (Arc<Policy>, Vec<String>) {
-        let book = Rulebook { loaded: lists::load(&[]).unwrap() };
         let mut state = State::default();
         state.rules.known = rules;
-        book.policy(&Config::parse(text).unwrap(), &state)
+        let config = Config::parse(&format!("state_dir = '/nowhere'\n{text}")).unwrap();
+        let book = Rulebook::read(&config, None, &state, || {}).unwrap();
+        book.policy(&config, &state)
     }
 
     fn rule(schedule: Option<&str>) -> request::UserRule {

@@ -343,6 +343,10 @@ mod tests {
             client: Some("192.0.2.7".into()),
             schedule: Some("night".into()),
         };
+        let list = AddedList {
+            minisign: vec!["RW".into()],
+            ..serde_json::from_str(r#"{"place":"https://lists.example/a"}"#).unwrap()
+        };
         let vendor = Vendor {
             mode: Some(Mode::Watch),
             opted_out: Some("2026-01-31".into()),
@@ -353,6 +357,12 @@ mod tests {
             paused_until: Some(1_700_000_000),
             rules: Rules { known: vec![rule], unknown: vec![] },
             vendors: BTreeMap::from([("oneplus".into(), vendor)]),
+            lists: BTreeMap::from([("a".into(), list)]),
+            list_modes: BTreeMap::from([(
+                "a".into(),
+                ListMode { mode: Mode::Watch, until: Some(1_800_000_000) },
+            )]),
+            lists_since: BTreeMap::from([("a".into(), 1_700_000_000)]),
             unknown: Map::new(),
         }
     }

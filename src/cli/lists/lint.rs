@@ -8,7 +8,7 @@ use crate::cli::lists::add::{parse_format, parse_yes};
 use crate::cli::lists::change::counts;
 use crate::cli::page::{Ink, Page, Side, ink, number, plain};
 use crate::core::list::Format;
-use crate::shell::lists::lint::{self, Lint};
+use crate::shell::lists::lint;
 
 /// Say what would be made of a list, without using it
 ///
@@ -176,7 +176,7 @@ Line by line
 
     #[test]
     fn a_hostile_list_is_harmless() {
-        let text = "||a.example^\n! Title: \u{1b}[2J\u{202e}\n\u{1b}[31m\u{202e}<script>\u{7}.example\n";
+        let text = "||a.example^\n||b.example^\n! Title: \u{1b}[2J\u{202e}\n||\u{1b}[31m\u{202e}<script>\u{7}.example^\n";
         let (found, lines) = linted("hostile", text.as_bytes());
         assert!(!lines.is_empty());
         assert_harmless(&printed(|page| show(&found, &lines, page)));

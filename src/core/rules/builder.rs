@@ -12,7 +12,7 @@ use super::settle::Evidence;
 use super::spill::{Item, Memory, Spill};
 use super::{Kind, List, RuleSet, Scope};
 use crate::core::catalog::{Pack, Subject as Named};
-use crate::core::list::{Counts, Fault, Format};
+use crate::core::list::{Counts, Fault, Options};
 use crate::core::prefix::Prefix;
 use crate::core::rule::{Action, Rule, Subject};
 use crate::core::verdict::Mode;
@@ -150,9 +150,10 @@ impl Builder {
     }
 
     /// Says what a list's reader found, once the list has been read.
-    pub fn ended(&mut self, format: Format, counts: &Counts) {
+    pub fn ended(&mut self, options: &Options, counts: &Counts) {
         if let Some(list) = self.lists.last_mut() {
-            list.kind = Kind::File(format);
+            list.kind = Kind::File(options.format);
+            list.subdomains = options.subdomains;
             list.counts = counts.clone();
             list.ignored = counts.faults.iter().sum();
         }

@@ -70,6 +70,9 @@ pub struct List {
     pub actions: [u32; 5],
     /// Lines that are not rules and not comments.
     pub ignored: u32,
+    /// Whether a bare name in it means what is below it too.
+    #[serde(default)]
+    pub subdomains: bool,
     /// What its reader saw; nothing for a pack.
     pub counts: Counts,
     /// Rules in use: what was read, less the next four.
@@ -133,6 +136,7 @@ impl List {
             mode,
             actions: [0; 5],
             ignored: 0,
+            subdomains: false,
             counts: Counts::default(),
             kept: 0,
             duplicates: 0,

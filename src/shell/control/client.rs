@@ -153,7 +153,9 @@ impl Client {
     fn patience_for(&self, request: &Request) -> Option<Duration> {
         match request {
             Request::Log(query) if query.follow => None,
-            Request::Log(_) | Request::Report { .. } => Some(self.patience.max(READING_PATIENCE)),
+            // A list may take a minute to come, and more lists than one may not come at all.
+            Request::ChangeLists(_) => None,
+            Request::Log(_) | Request::Report { .. } | Request::Reload => Some(self.patience.max(READING_PATIENCE)),
             _ => Some(self.patience),
         }
     }

@@ -18,6 +18,7 @@ use crate::core::rule::Answer;
 use crate::core::time::Instant;
 use crate::core::verdict::{RuleText, Verdict, Via, Why};
 use crate::request::{EntryLine, ExplainedRule, Explanation};
+use crate::shell::lists::original::Originals;
 
 /// What a verdict can be about.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -101,6 +102,14 @@ pub fn explain(policy: &Policy, now: Instant, subject: &Subject, client: &Client
     }
 }
 
+/// Adds to each rule its line as its author wrote it. Reads the files of lists.
+pub fn quote(explanation: &mut Explanation, originals: &Originals) {
+    for explained in &mut explanation.rules {
+        let RuleText { list, line, .. } = &explained.rule;
+        explained.original = originals.line(list, *line);
+    }
+}
+
 /// What the policy knows besides the verdict.
 struct Evidence {
     rules: Vec<ExplainedRule>,
@@ -119,6 +128,7 @@ impl Evidence {
             answer: answer(evidence.answer).map(Into::into),
             limits: evidence.limits.clone(),
             idle: idle(evidence.effect),
+            original: None,
         };
         let rules: Vec<_> = all.iter().map(explained).collect();
         let entry = rules.iter().find_map(|explained| entry(&explained.rule));
@@ -220,9 +230,9 @@ mod tests {
 
     /// By the built-in catalogue and rules of the user's own.
     fn by_catalogue(subject: &str, own: &[(bool, &str)]) -> Explanation {
-        let loaded = crate::shell::lists::load(&[]).unwrap();
+        let rules = Arc::new(crate::core::rules::RuleSet::embedded());
         let own = own.iter().map(|(allow, rule)| UserRule::new(*allow, rule, false).unwrap());
-        let policy = Policy::builder(loaded.rules).user_rules(own).build();
+        let policy = Policy::builder(rules).user_rules(own).build();
         explain(&policy, Instant::ZERO, &subject.parse().unwrap(), &Client::Host(None))
     }
 

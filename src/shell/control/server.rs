@@ -142,7 +142,12 @@ async fn converse(stream: UnixStream, uid: u32, daemon: mpsc::Sender<Asked>) {
         Err(_) => return tell(&mut to, Response::Failed("no request came in 5 s".into())).await,
     };
     debug!("uid {uid} asks: {}", kind(&request));
-    let stays = matches!(&request, Request::Log(query) if query.follow);
+    let stays = match &request {
+        Request::Log(query) => query.follow,
+        // As long as it takes to fetch lists; each has its own bound.
+        Request::ChangeLists(_) => true,
+        _ => false,
+    };
     let (reply, answers) = Reply::channel();
     if daemon.send(Asked { request, uid, reply }).await.is_err() {
         return tell(&mut to, stopping()).await;
@@ -251,6 +256,8 @@ fn kind(request: &Request) -> &'static str {
         Request::SetVendor { .. } => "set_vendor",
         Request::Report { .. } => "report",
         Request::Reload => "reload",
+        Request::Lists => "lists",
+        Request::ChangeLists(_) => "change_lists",
     }
 }
 

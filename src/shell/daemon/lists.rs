@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Daemon, needs_restart};
+use super::Daemon;
+use super::requests::needs_restart;
 use crate::config::{Config, ListSource};
 use crate::core::catalog::{self, Action, Subject};
 use crate::core::policy::Policy;
 use crate::core::rules::Kind;
+use crate::core::flow::Client;
 use crate::core::verdict::{Mode, Verdict};
 use crate::request::{ListChange, ListProgress, Response};
 use crate::shell::control::server::Reply;
@@ -620,8 +622,8 @@ fn harm(policy: &Policy, dial: &OwnDial) -> Option<String> {
         ));
     }
     // Address rules are rare; without any there is nothing to ask.
-    let blocks = |address: IpAddr| match policy.judge_bare_address(clock::now(), address) {
-        Verdict::Block(rule) => Some(rule),
+    let blocks = |address: IpAddr| match policy.judge_address(clock::now(), address, &Client::Host(None)) {
+        Verdict::Block(stop) => Some(stop.rule),
         Verdict::Watch(_) | Verdict::Pass(_) => None,
     };
     policy.rules().prefixes().next()?;

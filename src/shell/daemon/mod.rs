@@ -8,6 +8,7 @@
 //! something in the kernel gives it back when it is dropped.
 
 mod error;
+mod lists;
 mod network;
 mod requests;
 mod status;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use self::error::DaemonError;
+use self::lists::Lists;
 use self::network::Network;
 use self::status::Problems;
 use crate::config::Config;
@@ -58,7 +60,8 @@ pub struct Options {
 ///
 /// [`DaemonError`]: why it did not start.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
-    let (config, rulebook) = Rulebook::load(options.config.as_deref())?;
+    let named = options.config.as_deref();
+    let config = Rulebook::config(named)?;
     log::set_max_level(log::max_level().max(config.log_level));
     if options.with_parent {
         privileges::die_with_parent().map_err(DaemonError::system("follow the parent"))?;
@@ -68,6 +71,11 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     if let Some(missing) = privileges::missing().into_iter().next() {
         return Err(missing.into());
     }
+    folder(&config.state_dir)?;
+    let state = State::look(&config.state_dir).unwrap_or_default();
+    let rulebook = Rulebook::read(&config, named, &state, || {
+        log::info!("putting the rules of all lists together");
+    })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(MOST_READERS)
@@ -98,6 +106,7 @@ struct Daemon {
     owners: Owners,
     journal: Journal,
     neighbours: Neighbours,
+    lists: Lists,
     asked: mpsc::Receiver<Asked>,
     /// Questions of clients that cannot be routed to the TUN, and the ways back to them.
     local: mpsc::Receiver<link_local::Question>,
@@ -121,6 +130,7 @@ enum Woken {
     Routes,
     Resolvers,
     Told(Told),
+    Lists(Box<lists::Done>),
     Timer,
     Served,
 }
@@ -133,7 +143,6 @@ impl Daemon {
     ) -> Result<Self, DaemonError> {
         let notify = Notify::from_env();
         let signals = Signals::new().map_err(DaemonError::system("listen for signals"))?;
-        folder(&config.state_dir)?;
         let mut problems = Problems::default();
         let (state_file, state, problem) = StateFile::load(&config.state_dir);
         problems.set("state", problem.map(|error| error.to_string()));
@@ -141,6 +150,7 @@ impl Daemon {
         if let Some(problem) = problem {
             log::warn!("{problem}");
         }
+        let lists = Lists::new(&config);
         let (policy, _) = rulebook.policy(&config, &state);
         let upstreams = Upstreams::new(Some(config.mark))?;
         let owners = Owners::start().map_err(DaemonError::system("start the owner search"))?;
@@ -163,6 +173,7 @@ impl Daemon {
             owners,
             journal,
             neighbours: Neighbours::default(),
+            lists,
             asked,
             local,
             ways_back: BTreeMap::new(),
@@ -174,6 +185,7 @@ impl Daemon {
             wakeups: 0,
             packet: vec![0; LONGEST_PACKET].into(),
         };
+        daemon.know_lists(None);
         daemon.renew_policy();
         daemon.tell_network();
         daemon.begin().await?;
@@ -219,13 +231,13 @@ impl Daemon {
                 Woken::Routes => self.look_around(),
                 Woken::Resolvers => self.tell_upstreams(),
                 Woken::Told(Told::Stop) => return,
-                Woken::Told(Told::Reload) => {
-                    // What went wrong is in the log and in the status.
-                    let _ = self.reload();
-                }
+                // What went wrong is in the log and in the status.
+                Woken::Told(Told::Reload) => self.reload(None),
+                Woken::Lists(done) => self.take_lists(*done),
                 Woken::Timer => self.pass_time(),
                 Woken::Served => {}
             }
+            self.look_after_lists();
         }
     }
 
@@ -249,6 +261,7 @@ impl Daemon {
             (search, owner) = self.owners.next() => Woken::Owner(search, owner),
             Some(question) = self.local.recv() => Woken::Local(question),
             Some(asked) = self.asked.recv() => Woken::Asked(asked),
+            Some(done) = self.lists.came.recv() => Woken::Lists(Box::new(done)),
             Some(()) = self.network.changed.recv() => Woken::Routes,
             Ok(()) = self.network.found.changed() => Woken::Resolvers,
             () = self.notify.watchdog() => Woken::Served,
@@ -340,6 +353,8 @@ impl Daemon {
         self.engine.handle(now, Input::Timeout);
         if self.journal.next_flush().is_some_and(|due| due <= std::time::Instant::now()) {
             self.journal.flush();
+            // Many names were looked up since; few of them will be again.
+            self.rulebook.let_go();
         }
         if self.state.paused_until.is_some_and(|until| until <= clock::wall_seconds()) {
             let _ = self.resume(); // a problem is in the status

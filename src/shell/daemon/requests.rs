@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::{Daemon, journal_settings};
+use super::Daemon;
 use crate::core::catalog::{self, Action, Pack};
 use crate::core::engine::Input;
 use crate::core::policy::Policy;
@@ -14,7 +14,7 @@ use crate::shell::clock;
 use crate::shell::control::explain;
 use crate::shell::control::server::{Asked, Reply, Taken};
 use crate::shell::journal::{self, JournalError, Known, Reader, Subscription};
-use crate::shell::rulebook::{self, Rulebook};
+use crate::shell::rulebook;
 use crate::shell::state::State;
 
 /// What a request comes to: a word for the user, or why not. Both are one line.
@@ -25,13 +25,17 @@ impl Daemon {
     pub(super) fn answer(&mut self, asked: Asked) {
         let Asked { request, reply, .. } = asked;
         let outcome = match request {
+            Request::Reload => return self.reload(Some(reply)),
+            Request::Lists => return self.lists(reply),
+            Request::ChangeLists(change) => return self.change_lists(change, reply),
             Request::Status => return reply.give(Response::Status(Box::new(self.status()))),
             Request::Rules => return reply.give(Response::Rules(self.user_rules())),
             Request::Log(query) => return self.log(query, reply),
             Request::Report { since } => return self.report(since, reply),
             Request::Vendors => return self.vendors(reply),
             Request::Explain { subject, app, client } => {
-                return reply.give(self.explain(&subject, app.as_deref(), client.as_deref()));
+                let response = self.explain(&subject, app.as_deref(), client.as_deref());
+                return self.with_originals(response, reply);
             }
             Request::On => self.switch(true),
             Request::Off => self.switch(false),
@@ -42,7 +46,6 @@ impl Daemon {
             Request::SetVendor { vendor, mode, opted_out } => {
                 self.set_vendor(&vendor, mode, opted_out)
             }
-            Request::Reload => self.reload(),
         };
         reply.give(match outcome {
             Ok(word) => Response::Done(word),
@@ -98,7 +101,7 @@ impl Daemon {
         }
     }
 
-    fn change_state(&mut self, change: impl FnOnce(&mut State)) {
+    pub(super) fn change_state(&mut self, change: impl FnOnce(&mut State)) {
         change(&mut self.state);
         let saved = self.state_file.save(&self.state);
         // What cannot be written still holds until the next start.
@@ -169,32 +172,6 @@ impl Daemon {
         Ok(None)
     }
 
-    /// Reads configuration and lists anew. With a wrong configuration the old
-    /// one stays.
-    pub(super) fn reload(&mut self) -> Outcome {
-        self.notify.reloading();
-        let outcome = Rulebook::load(self.config_path.as_deref());
-        self.notify.ready();
-        match outcome {
-            Err(error) => {
-                let problem = format!("{error}; the configuration of before stays in force");
-                self.problems.set("configuration", Some(problem.clone()));
-                Err(problem)
-            }
-            Ok((config, rulebook)) => {
-                self.problems.set("configuration", needs_restart(&self.config, &config));
-                self.network.configure(config.upstreams.clone());
-                self.journal.set(journal_settings(&config));
-                self.config = config;
-                self.rulebook = rulebook;
-                self.renew_policy();
-                self.tell_upstreams();
-                log::info!("configuration and lists were read anew");
-                Ok(None)
-            }
-        }
-    }
-
     fn explain(&self, subject: &str, app: Option<&str>, client: Option<&str>) -> Response {
         let explain = || {
             let subject = subject.parse()?;
@@ -210,6 +187,22 @@ impl Daemon {
             Ok(explanation) => Response::Explanation(Box::new(explanation)),
             Err(error) => Response::Failed(error.to_string()),
         }
+    }
+
+    /// Adds the lines of lists as they were written: on a thread, for it reads files.
+    fn with_originals(&self, mut response: Response, reply: Reply) {
+        let originals = self.rulebook.originals();
+        tokio::task::spawn_blocking(move || {
+            if let Response::Explanation(explanation) = &mut response {
+                explain::quote(explanation, &originals);
+            }
+            reply.give(response);
+        });
+    }
+
+    /// The lists, with what their files on disk know.
+    fn lists(&self, reply: Reply) {
+        reply.give(Response::Lists(self.list_lines(true)));
     }
 
     /// Stored lines first, then, if asked for, those that come.
@@ -340,7 +333,7 @@ fn same_scope(known: &UserRule, new: &UserRule) -> bool {
 }
 
 /// What a running daemon cannot change.
-fn needs_restart(old: &crate::config::Config, new: &crate::config::Config) -> Option<String> {
+pub(super) fn needs_restart(old: &crate::config::Config, new: &crate::config::Config) -> Option<String> {
     let same = old.device == new.device
         && old.mark == new.mark
         && (old.dns_table, old.address_table) == (new.dns_table, new.address_table)

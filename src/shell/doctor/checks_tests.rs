@@ -33,6 +33,7 @@ fn status() -> Status {
             ignored: 0,
             changed: Some(NOW - DAY),
             mode: Mode::Enforce,
+            more: None,
         }],
         counters: Counters::default(),
         problems: Vec::new(),

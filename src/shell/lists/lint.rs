@@ -108,7 +108,7 @@ pub fn lint(
         not_used(NotUsed { line, fault, text });
     })
     .map_err(fail)?;
-    builder.ended(reader.options().format, reader.counts());
+    builder.ended(reader.options(), reader.counts());
     found.summary = super::summary(&builder.build().lists()[0]);
     if found.summary.kept == 0 && found.summary.comments < found.summary.lines {
         found.no_list = Some(format!("there is no rule in its {} lines", found.summary.lines));

@@ -241,8 +241,7 @@ fn read(
         let why = no_list(text.head());
         return Err(not(why.unwrap_or_else(|| "there is no rule in it in any known format".into())));
     };
-    let format = options.format;
-    builder.list(&source.name, Kind::File(format), source.mode);
+    builder.list(&source.name, Kind::File(options.format), source.mode);
     let mut reader = Reader::new(options, Arc::clone(guard));
     let mut line = Vec::new();
     while text.next_line(&mut line).map_err(fail)? {
@@ -261,12 +260,14 @@ fn read(
     if counts.rules == 0 && counts.comments < counts.lines {
         return Err(not(format!("there is no rule in its {} lines", counts.lines)));
     }
-    builder.ended(format, counts);
+    builder.ended(reader.options(), counts);
     Ok(())
 }
 
 /// How to read it: as the source says, else as the list itself does, else as is usual.
-fn options(source: &ListSource, head: &[u8]) -> Option<Options> {
+/// `None` for what is no list in any known format.
+#[must_use]
+pub fn options(source: &ListSource, head: &[u8]) -> Option<Options> {
     if no_list(head).is_some() {
         return None;
     }

@@ -9,7 +9,7 @@ use crate::core::rules::Spill;
 
 /// A file without a name: it is gone with this value, however we end.
 #[derive(Debug)]
-pub struct SpillFile {
+pub(super) struct SpillFile {
     file: File,
     end: u64,
     parts: Vec<Part>,
@@ -28,7 +28,7 @@ impl SpillFile {
     /// # Errors
     ///
     /// What the system said.
-    pub fn new(dir: &Path) -> io::Result<Self> {
+    pub(super) fn new(dir: &Path) -> io::Result<Self> {
         let unnamed = nix::fcntl::OFlag::O_TMPFILE.bits();
         let opened = File::options().read(true).write(true).custom_flags(unnamed).mode(0o600).open(dir);
         let file = match opened {

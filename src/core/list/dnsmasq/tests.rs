@@ -112,7 +112,7 @@ spells! { Dnsmasq::default();
     an_adblock_rule_is_malformed: "||x.example^" => ["Malformed"];
     a_blank_in_a_domain_is_no_name: "local=/a b.example/" => ["BadName"];
     markup_is_no_name: "local=/<script>.example/" => ["BadName"];
-    a_control_character_is_no_name: "local=/a\u{7}.example/" => ["BadName"];
+    a_control_character_is_no_name: "local=/a\u{7}.example/" => ["Control"];
     a_broken_character_is_no_name: "local=/a\u{fffd}.example/" => ["BadName"];
 }
 

@@ -30,7 +30,7 @@ spells! { Rpz::default();
     an_underscore_is_ordinary: "_dns.x.example CNAME ." => ["block _dns.x.example"];
     an_empty_label_is_no_name: "a..example CNAME ." => ["BadName"];
     markup_is_no_name: "<script>.example CNAME ." => ["BadName"];
-    a_control_character_is_no_name: "a\u{7}.example CNAME ." => ["BadName"];
+    a_control_character_is_no_name: "a\u{7}.example CNAME ." => ["Control"];
     a_bare_star_label_only: "*.*.example CNAME ." => ["BadName"];
 
     an_address_is_of_an_answer: "32.7.2.0.192.rpz-ip CNAME ." => ["block 192.0.2.7"];

@@ -31,7 +31,7 @@ spells! { Unbound::default();
     the_root_is_refused: "local-zone: \".\" static" => ["MatchesAll"];
     the_root_is_not_allowed_either: "local-zone: . transparent" => ["MatchesAll"];
     a_redirect_of_the_root_is_refused: "local-zone: \".\" redirect\nlocal-data: \". A 0.0.0.0\"" =>
-        ["MatchesAll", "BadName"];
+        ["MatchesAll", "MatchesAll"];
     a_single_label_is_left_to_the_guard: "local-zone: \"zip\" static" => ["block zip+"];
 
     data_without_a_zone_is_for_one_type: "local-data: \"x.example. A 0.0.0.0\"" => ["block x.example type 1"];
@@ -120,7 +120,7 @@ spells! { Unbound::default();
     a_bare_name_is_malformed: "x.example" => ["Malformed"];
     a_line_of_hosts_is_malformed: "0.0.0.0 x.example" => ["Malformed"];
     markup_is_no_name: "local-zone: \"<script>\" static" => ["BadName"];
-    a_control_character_is_no_name: "local-zone: \"a\u{7}.example\" static" => ["BadName"];
+    a_control_character_is_no_name: "local-zone: \"a\u{7}.example\" static" => ["Control"];
 }
 
 proptest! {

@@ -43,6 +43,7 @@ fn written() -> impl Strategy<Value = Written> {
         |(place, name, scope, (allow, important), answer, qtype)| match place {
             NEVER | MINE => {
                 let (important, answer, qtype) = (false, Answer::Usual, None);
+                let allow = allow || place == NEVER;
                 Written { place, name, scope, allow, important, answer, qtype }
             }
             _ => Written { place, name, scope, allow, important, answer, qtype },
@@ -55,6 +56,21 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 impl Written {
+    /// A rule for exactly this name is nearer than one for all below it too.
+    fn nearness(&self) -> (usize, bool) {
+        (self.name.len(), self.scope == Scope::Exact)
+    }
+
+    /// Whether a rule set keeps only one of them: they are equal, or a name and what
+    /// is below it in a list.
+    fn joins(&self, other: &Self) -> bool {
+        let apart = self.place == MINE
+            || self.scope == other.scope
+            || self.scope == Scope::WithSubdomains
+            || other.scope == Scope::WithSubdomains;
+        *self == *other || !apart && *self == Self { scope: self.scope, ..other.clone() }
+    }
+
     fn action(&self) -> Action {
         match (self.place, self.allow) {
             (NEVER, _) => Action::NeverBlock,
@@ -119,7 +135,7 @@ fn naive(rules: &[Written], host: &str, qtype: u16) -> Option<(u32, &'static str
         .collect();
     let counts = |(line, rule): &&(u32, &Written)| {
         let by_nearness = PLACES[rule.place].0.is_some_and(Format::nearest_decides);
-        let rank = |line: u32, rule: &Written| (Reverse(rule.name.len()), !rule.allow, line);
+        let rank = |line: u32, rule: &Written| (Reverse(rule.nearness()), !rule.allow, line);
         !by_nearness
             || !holding
                 .iter()
@@ -127,7 +143,7 @@ fn naive(rules: &[Written], host: &str, qtype: u16) -> Option<(u32, &'static str
     };
     let order = |(line, rule): &&(u32, &Written)| {
         let blocks = rule.place == MINE && !rule.allow;
-        (rule.class(), Reverse(rule.name.len()), blocks, rule.place, *line)
+        (rule.class(), Reverse(rule.nearness()), blocks, rule.place, *line)
     };
     let (line, rule) = holding.iter().filter(counts).min_by_key(order)?;
     let watched = PLACES[rule.place].1 == Mode::Watch;
@@ -158,7 +174,7 @@ proptest! {
     ) {
         let mut distinct: Vec<Written> = Vec::new();
         for rule in rules {
-            if !distinct.contains(&rule) {
+            if !distinct.iter().any(|other| other.joins(&rule)) {
                 distinct.push(rule);
             }
         }

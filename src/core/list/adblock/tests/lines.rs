@@ -75,7 +75,7 @@ mod kinds {
         {
             assert_eq!(Line::of(line), Line::Hosts, "{line}");
             let mut want = Words::default();
-            hosts::Hosts.line(line, &mut want);
+            hosts::Hosts::new(&Options::of(Format::Hosts)).line(line, &mut want);
             assert_eq!(read(line), want.0.join("; "), "{line}");
         }
         assert_eq!(read("192.0.2.7 # note"), "block 192.0.2.7");
