@@ -85,7 +85,7 @@ fn split(text: &str) -> (&str, Option<&str>) {
     let whole = |at: &usize| {
         *at + 1 < text.len() && !text[..*at].ends_with('\\') && !text[at + 1..].starts_with('/')
     };
-    match text.match_indices('$').map(|(at, _)| at).filter(whole).last() {
+    match text.match_indices('$').map(|(at, _)| at).rfind(whole) {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     }

@@ -24,7 +24,7 @@ pub(crate) fn lines(bytes: &[u8]) -> Vec<(u32, String)> {
         let comment = text.trim_start().starts_with(['#', '!', ';']);
         let odd = |c: char| (c.is_control() && c != '\t') || c == '\u{2028}' || c == '\u{2029}';
         if line.len() <= 65_536 && (comment || !text.contains(odd)) {
-            all.push((u32::try_from(place).unwrap() + 1, text.to_owned()));
+            all.push((u32::try_from(place + 1).expect("few lines"), text.to_owned()));
         }
     }
     all
@@ -39,9 +39,10 @@ pub(crate) fn name(word: &str) -> Option<String> {
     let word = word.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".");
     let mut labels = Vec::new();
     for label in word.strip_suffix('.').unwrap_or(&word).split('.') {
-        let label = match label.is_ascii() {
-            true => label.to_ascii_lowercase(),
-            false => idna::domain_to_ascii(label).ok()?,
+        let label = if label.is_ascii() {
+            label.to_ascii_lowercase()
+        } else {
+            idna::domain_to_ascii(label).ok()?
         };
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if label.is_empty() || label.len() > 63 || !label.chars().all(fits) {
@@ -144,15 +145,12 @@ fn set(inner: &[u8]) -> Option<Part> {
     };
     let mut ranges = Vec::new();
     while let Some((&first, rest)) = inner.split_first() {
-        let last = match rest {
-            [b'-', last, after @ ..] => {
-                inner = after;
-                *last
-            }
-            _ => {
-                inner = rest;
-                first
-            }
+        let last = if let [b'-', last, after @ ..] = rest {
+            inner = after;
+            *last
+        } else {
+            inner = rest;
+            first
         };
         if first > last || first == b'-' || last == b'-' {
             return None;
@@ -205,7 +203,7 @@ fn is_wide(names: impl Fn(&str) -> bool) -> bool {
         ["com", "net", "org", "info", "io", "de", "co.uk", "fr", "ru", "cn", "jp", "com.br"];
     const OTHERS: [&str; 4] = ["y", "k9q0wjz", "www.u-8", "z.d.x.w.p.o"];
     let all_under = |suffix: &&str| OTHERS.iter().all(|name| names(&format!("{name}.{suffix}")));
-    names("") || SUFFIXES.iter().any(|suffix| all_under(suffix))
+    names("") || SUFFIXES.iter().any(all_under)
 }
 
 /// Whether it has an address of this host, a home, a link, multicast, or all of NAT64.

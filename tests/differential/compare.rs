@@ -1,5 +1,6 @@
 //! The reference beside the product, for one list.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -115,10 +116,10 @@ fn without_cancelled(all: Vec<Statement>) -> Vec<Statement> {
 }
 
 /// Reads a list as the program does.
-pub(crate) fn product(format: Format, how: How, text: &[u8]) -> (Arc<RuleSet>, u32) {
+pub(crate) fn product(format: Format, how: How, text: &[u8]) -> Arc<RuleSet> {
     let How { subdomains, allow, tlds } = how;
     let options = Options { format, subdomains, allow, tlds };
-    let mut reader = Reader::new(options, Arc::new(Guard::default()));
+    let mut reader = Reader::new(options.clone(), Arc::new(Guard::default()));
     let mut builder = Builder::default();
     builder.list("list", Kind::File(format), Mode::Enforce);
     for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -129,12 +130,18 @@ pub(crate) fn product(format: Format, how: How, text: &[u8]) -> (Arc<RuleSet>, u
         });
     }
     reader.end(|_, _| {});
-    builder.ended(format, reader.counts());
+    builder.ended(&options, reader.counts());
     let set = builder.build();
     let counts = &set.lists()[0].counts;
     assert_eq!(counts.of(Fault::TooManyPatterns), 0, "the reference knows no such bound");
-    let lines = counts.lines;
-    (Arc::new(set), lines)
+    Arc::new(set)
+}
+
+/// What is asked about.
+#[derive(Clone, Copy, Debug)]
+enum About<'a> {
+    Name(&'a str),
+    Address(IpAddr),
 }
 
 /// Compares what both say of each name and address, and says where they differ.
@@ -146,79 +153,86 @@ pub(crate) fn compare(
     addresses: &BTreeSet<IpAddr>,
 ) -> Tally {
     let statements = reference(format, how, text);
-    let (set, _) = product(format, how, text);
+    let set = product(format, how, text);
     let policy = Policy::builder(Arc::clone(&set)).build();
     let mut tally = Tally { rules: statements.len(), ..Tally::default() };
-    let mut look = |what: &str, host: Option<&str>, address: Option<IpAddr>| {
-        let named: Vec<&Statement> = match (host, address) {
-            (Some(host), _) => statements.iter().filter(|said| said.subject.names(host)).collect(),
-            (_, Some(address)) => {
-                statements.iter().filter(|said| said.subject.has(address)).collect()
-            }
-            _ => Vec::new(),
-        };
-        let mut want: Vec<Said> = named.iter().map(|said| said.said()).collect();
+    let names = names.iter().map(|name| About::Name(name));
+    for about in names.chain(addresses.iter().copied().map(About::Address)) {
+        let naming: Vec<&Statement> =
+            statements.iter().filter(|said| about.is_named_by(&said.subject)).collect();
+        tally.names += 1;
+        tally.pairs += statements.len();
+        tally.hits += naming.len();
+        let wrong = about.wrong_hits(&set, &naming);
+        let wrong = wrong.or_else(|| about.wrong_verdict(format, &policy, &naming));
+        let Some((what, lines)) = wrong else { continue };
+        tally.differences += 1;
+        if tally.differences > SHOWN {
+            continue;
+        }
+        eprintln!("DIFFERENCE in {format:?}: {about:?}: {what}");
+        for number in lines {
+            let line = text.split(|byte| *byte == b'\n').nth(number as usize - 1);
+            eprintln!("    {number}: {}", String::from_utf8_lossy(line.unwrap_or(b"?")));
+        }
+    }
+    tally
+}
+
+/// What differs, and the lines that have to do with it.
+type Wrong = Option<(String, BTreeSet<u32>)>;
+
+impl About<'_> {
+    fn is_named_by(self, subject: &Subject) -> bool {
+        match self {
+            Self::Name(name) => subject.names(name),
+            Self::Address(address) => subject.has(address),
+        }
+    }
+
+    /// Whether the rules that the product finds are others than those `naming` it.
+    fn wrong_hits(self, set: &RuleSet, naming: &[&Statement]) -> Wrong {
+        let mut want: Vec<Said> = naming.iter().map(|said| said.said()).collect();
         let mut got: Vec<Said> = Vec::new();
         let hit = |hit: Hit| {
             got.push((hit.rule.line, hit.action, hit.important, hit.answer, hit.limits.is_some()));
         };
-        match (host, address) {
-            (Some(host), _) => set.visit(host, hit),
-            (_, Some(address)) => set.visit_address(address, hit),
-            _ => {}
+        match self {
+            Self::Name(name) => set.visit(name, hit),
+            Self::Address(address) => set.visit_address(address, hit),
         }
         want.sort_unstable();
         got.sort_unstable();
-        let mut suspects: BTreeSet<u32> = want.iter().chain(&got).map(|said| said.0).collect();
-        tally.names += 1;
-        tally.pairs += statements.len();
-        tally.hits += want.len();
-        let mut wrong = (want != got).then(|| {
-            let (mut lacks, mut extra) = (want.clone(), got.clone());
-            lacks.retain(|said| !got.contains(said));
-            extra.retain(|said| !want.contains(said));
-            let counts = (want.len(), got.len());
-            suspects = lacks.iter().chain(&extra).map(|said| said.0).collect();
-            format!("{what}: the product lacks {lacks:?} and has {extra:?} {counts:?}")
-        });
-        for qtype in [1, 28, 65] {
-            for client in CLIENTS {
-                let who = Client::Device(client.parse().expect("an address"));
-                let asked = Asked::about(qtype, &who);
-                let verdict = match (host, address) {
-                    (Some(host), _) => policy.judge(NOW, host, asked),
-                    (_, Some(address)) => policy.judge_address(NOW, address, asked),
-                    _ => Verdict::Pass(Why::NoMatch),
-                };
-                let want = decide(format, &named, host, qtype, client.parse().expect("one"));
-                if !fits(&verdict, &want) {
-                    wrong = wrong.or(Some(format!(
-                        "{what} {qtype} {client}: want {want:?}, got {verdict:?}"
-                    )));
-                }
+        if want == got {
+            return None;
+        }
+        let lacking: Vec<_> = want.iter().filter(|said| !got.contains(said)).collect();
+        let extra: Vec<_> = got.iter().filter(|said| !want.contains(said)).collect();
+        let lines = lacking.iter().chain(&extra).map(|said| said.0).collect();
+        Some((format!("the product lacks {lacking:?} and has {extra:?}"), lines))
+    }
+
+    /// Whether the product decides another thing than follows from the rules `naming` it.
+    fn wrong_verdict(self, format: Format, policy: &Policy, naming: &[&Statement]) -> Wrong {
+        for (qtype, client) in QTYPES.into_iter().flat_map(|q| CLIENTS.map(|client| (q, client))) {
+            let client: IpAddr = client.parse().expect("an address");
+            let who = Client::Device(client);
+            let asked = Asked::about(qtype, &who);
+            let (verdict, host) = match self {
+                Self::Name(name) => (policy.judge(NOW, name, asked), Some(name)),
+                Self::Address(address) => (policy.judge_address(NOW, address, asked), None),
+            };
+            let want = decide(format, naming, host, qtype, client);
+            if !fits(&verdict, &want) {
+                let what = format!("{client} asks for {qtype}: want {want:?}, got {verdict:?}");
+                return Some((what, naming.iter().map(|said| said.line).collect()));
             }
-            if named.is_empty() {
-                break;
+            if naming.is_empty() {
+                break; // all the same
             }
         }
-        if let Some(wrong) = wrong {
-            tally.differences += 1;
-            if tally.differences <= SHOWN {
-                eprintln!("DIFFERENCE in {format:?}: {wrong}");
-                for number in suspects.into_iter().take(8) {
-                    let line = text.split(|byte| *byte == b'\n').nth(number as usize - 1);
-                    eprintln!("    {number}: {}", String::from_utf8_lossy(line.unwrap_or(b"?")));
-                }
-            }
-        }
-    };
-    for name in names {
-        look(name, Some(name), None);
+        None
     }
-    for address in addresses {
-        look(&address.to_string(), None, Some(*address));
-    }
-    tally
 }
 
 /// Which rule decides: what it does, and the lines it may stand in.
@@ -232,48 +246,31 @@ fn decide(
     qtype: u16,
     client: IpAddr,
 ) -> Decision {
-    let holding: Vec<&&Statement> =
-        named.iter().filter(|said| said.limits.hold(host, qtype, client)).collect();
+    let holding = || named.iter().filter(|said| said.limits.hold(host, qtype, client));
     let rank = |said: &Statement| {
         let block = said.action == Action::Block;
+        let nearness = Reverse(said.nearness());
         if format.nearest_decides() {
-            let narrow = said.limits.narrowness(client).map_or(0, |length| usize::from(length) + 1);
-            (usize::MAX - narrow, usize::MAX - said.nearness(), block)
+            (Reverse(said.limits.narrowness(client)), 0, nearness, block)
         } else {
-            let class = match (said.important, block) {
-                (true, false) => 0,
-                (true, true) => 1,
-                (false, false) => 2,
-                (false, true) => 3,
-            };
-            (class, usize::MAX - said.nearness(), false)
+            (Reverse(None), 2 * u8::from(!said.important) + u8::from(block), nearness, false)
         }
     };
-    let first = holding.iter().map(|said| rank(said)).min()?;
-    let class = |said: &Statement| {
-        if format.nearest_decides() { rank(said) } else { (rank(said).0, 0, false) }
+    let first = holding().map(|said| rank(said)).min()?;
+    // A regular expression that spells out a name is as near as that name, and the
+    // reference does not see that: then any rule of the class may be shown.
+    let spelled = holding().any(|said| matches!(said.subject, Subject::Regex(..)));
+    let is_best = |said: &Statement| {
+        let rank = rank(said);
+        rank == first || (spelled && (rank.0, rank.1) == (first.0, first.1))
     };
-    // A regular expression that spells out a name is as near as that name: then any of
-    // its class may be shown.
-    let spelled = holding.iter().any(|said| matches!(said.subject, Subject::Regex(..)));
-    let best: Vec<_> =
-        holding
-            .iter()
-            .filter(|said| {
-                if spelled { class(said) == class_of(first, format) } else { rank(said) == first }
-            })
-            .collect();
-    let line = best.iter().map(|said| said.line).min()?;
-    let deciding = best.iter().find(|said| said.line == line)?;
-    let lines = match spelled {
-        true => best.iter().map(|said| said.line).collect(),
-        false => [line].into(),
-    };
+    let best: Vec<&&Statement> = holding().filter(|said| is_best(said)).collect();
+    let deciding = best.iter().min_by_key(|said| said.line)?;
+    let mut lines: BTreeSet<u32> = best.iter().map(|said| said.line).collect();
+    if !spelled {
+        lines = [deciding.line].into();
+    }
     Some((deciding.action, deciding.answer, lines))
-}
-
-fn class_of(rank: (usize, usize, bool), format: Format) -> (usize, usize, bool) {
-    if format.nearest_decides() { rank } else { (rank.0, 0, false) }
 }
 
 fn fits(verdict: &Verdict, want: &Decision) -> bool {
@@ -290,6 +287,8 @@ fn fits(verdict: &Verdict, want: &Decision) -> bool {
 }
 
 const NOW: Instant = Instant::from_micros(1);
+/// Types that are asked for: A, AAAA, HTTPS.
+const QTYPES: [u16; 3] = [1, 28, 65];
 /// Who asks: one that rules for clients in made-up lists name, and another.
 const CLIENTS: [&str; 2] = ["203.0.113.7", "192.0.2.200"];
 const SHOWN: usize = 5; // differences of a list that are printed

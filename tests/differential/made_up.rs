@@ -81,7 +81,7 @@ pub(crate) fn list(format: Format, count: usize) -> Vec<u8> {
                 line.push_str(part);
                 continue;
             }
-            line.push_str(&match part {
+            let filled = match part {
                 "" => "%".to_owned(),
                 "r" => "\n".to_owned(),
                 "n" => random.name(),
@@ -91,7 +91,8 @@ pub(crate) fn list(format: Format, count: usize) -> Vec<u8> {
                 "h" => format!("{:x}", random.below(65_536)),
                 "m" => random.of(&MODIFIERS).replace("%n", &random.name()),
                 other => unreachable!("{other}"),
-            });
+            };
+            line.push_str(&filled);
         }
         text.extend(line.as_bytes());
         text.extend(random.of(&[b"\n".as_slice(), b"\n", b"\r\n", b" \n", b"\t\n"]));

@@ -66,9 +66,10 @@ fn domain(line: &str, how: How) -> Option<Subject> {
         return glob(word, false).filter(|_| !is_public_suffix(end)).map(Subject::Mask);
     }
     let name = name(word)?;
-    match name.contains('.') {
-        true => Some(bare(name, how.subdomains)),
-        false => how.tlds.then(|| wide(&name)),
+    if name.contains('.') {
+        Some(bare(name, how.subdomains))
+    } else {
+        how.tlds.then(|| wide(&name))
     }
 }
 

@@ -143,16 +143,15 @@ fn words(line: &str) -> Vec<String> {
     let mut rest = line.trim_start();
     while !rest.is_empty() && !rest.starts_with('#') {
         let quote = rest.chars().next().filter(|c| *c == '"' || *c == '\'');
-        let (word, after) = match quote {
-            Some(quote) => match rest[1..].split_once(quote) {
+        let (word, after) = if let Some(quote) = quote {
+            match rest[1..].split_once(quote) {
                 Some(parts) => parts,
                 None => break,
-            },
-            None => {
-                // A keyword may stand right before a quote.
-                let end = rest.find([' ', '\t', '"', '\'']).unwrap_or(rest.len());
-                rest.split_at(end)
             }
+        } else {
+            // A keyword may stand right before a quote.
+            let end = rest.find([' ', '\t', '"', '\'']).unwrap_or(rest.len());
+            rest.split_at(end)
         };
         all.push(word.to_owned());
         rest = after.trim_start();

@@ -14,7 +14,7 @@ pub(crate) struct Zone {
     /// What names are relative to: the zone itself if empty.
     origin: String,
     /// Its name, where the file says it.
-    zone: Option<String>,
+    apex: Option<String>,
     owner: Option<String>,
     /// Kind and meaning of the first record of this owner.
     first: Option<(Kind, Meaning)>,
@@ -34,7 +34,7 @@ type Meaning = Option<(Action, Answer)>;
 impl Zone {
     pub(crate) fn line(&mut self, line: &str) -> Option<Statement> {
         let record = match line.find(';') {
-            Some(at) if line[..at].matches('"').count() % 2 == 0 => &line[..at],
+            Some(at) if line[..at].matches('"').count().is_multiple_of(2) => &line[..at],
             _ => line,
         };
         self.open.push_str(record);
@@ -55,8 +55,8 @@ impl Zone {
         }
         if words[0] == "$ORIGIN" {
             let origin = words.get(1)?.strip_suffix('.').expect("an absolute origin");
-            self.origin = origin.to_owned();
-            self.zone.get_or_insert_with(|| origin.to_owned());
+            origin.clone_into(&mut self.origin);
+            self.apex.get_or_insert_with(|| origin.to_owned());
             return None;
         }
         if words[0].starts_with('$') {
@@ -121,7 +121,7 @@ impl Zone {
     /// The owner within the zone.
     fn within(&self) -> Option<&str> {
         let owner = self.owner.as_deref()?;
-        match (owner.strip_suffix('.'), self.zone.as_deref()) {
+        match (owner.strip_suffix('.'), self.apex.as_deref()) {
             (None, _) => Some(owner),
             (Some(absolute), Some(zone)) => absolute.strip_suffix(zone)?.strip_suffix('.'),
             (Some(_), None) => None,
@@ -151,9 +151,10 @@ impl Zone {
         if let Some(address) = text.strip_suffix(".rpz-client-ip") {
             let Subject::Range { v4, first, last } = backwards(address)? else { return None };
             let width = if v4 { 32 } else { 128 };
-            let base = match v4 {
-                true => IpAddr::from(Ipv4Addr::from(u32::try_from(first).ok()?)),
-                false => IpAddr::from(Ipv6Addr::from(first)),
+            let base = if v4 {
+                IpAddr::from(Ipv4Addr::from(u32::try_from(first).ok()?))
+            } else {
+                IpAddr::from(Ipv6Addr::from(first))
             };
             let clients = vec![format!("{base}/{}", width - (last - first).count_ones())];
             return Some((Subject::Everything, Limits { clients, ..Limits::default() }));
@@ -175,18 +176,17 @@ fn backwards(text: &str) -> Option<Subject> {
     let length = length.parse().ok()?;
     let mut parts: Vec<&str> = parts.split('.').collect();
     parts.reverse();
-    let address: IpAddr = match parts.join(".").parse::<Ipv4Addr>() {
-        Ok(address) => address.into(),
-        Err(_) => {
-            let mut text = parts.join(":").replace("zz", "");
-            if parts.first() == Some(&"zz") {
-                text.insert(0, ':');
-            }
-            if parts.last() == Some(&"zz") {
-                text.push(':');
-            }
-            text.parse::<Ipv6Addr>().ok()?.into()
+    let address: IpAddr = if let Ok(address) = parts.join(".").parse::<Ipv4Addr>() {
+        address.into()
+    } else {
+        let mut text = parts.join(":").replace("zz", "");
+        if parts.first() == Some(&"zz") {
+            text.insert(0, ':');
         }
+        if parts.last() == Some(&"zz") {
+            text.push(':');
+        }
+        text.parse::<Ipv6Addr>().ok()?.into()
     };
     let found = of_length(address, length)?;
     let Subject::Range { first, last, .. } = found else { return None };
