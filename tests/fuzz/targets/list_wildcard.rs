@@ -1,0 +1,7 @@
+//! Any bytes as a list of wildcards.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use optout::core::list::Format;
+
+fuzz_target!(|bytes: &[u8]| optout_fuzz::list(Format::Wildcard, bytes));
