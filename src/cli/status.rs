@@ -133,7 +133,20 @@ fn show_upstreams(upstreams: &[UpstreamLine], page: &mut Page<'_>) -> io::Result
 fn show_lists(lists: &[ListLine], page: &mut Page<'_>) -> io::Result<()> {
     page.heading("Lists")?;
     let now = page.look.now.as_second();
-    let rows: Vec<_> = lists.iter().map(|list| list_row(list, now)).collect();
+    // There are dozens of packs; only one in another mode than usual is worth a line.
+    let is_usual = |list: &&ListLine| list.format == "pack" && list.mode == Mode::Enforce;
+    let (packs, others): (Vec<_>, Vec<_>) = lists.iter().partition(is_usual);
+    let catalogue = ListLine {
+        name: "the catalogue".into(),
+        format: count(packs.len() as u64, "pack"),
+        rules: packs.iter().map(|pack| pack.rules).sum(),
+        ignored: 0,
+        changed: None,
+        mode: Mode::Enforce,
+        more: None,
+    };
+    let catalogue = (!packs.is_empty()).then_some(&catalogue);
+    let rows: Vec<_> = catalogue.into_iter().chain(others).map(|l| list_row(l, now)).collect();
     if rows.is_empty() {
         return page.line(&[ink("  none: nothing can be blocked", Ink::Red)]);
     }
@@ -142,6 +155,7 @@ fn show_lists(lists: &[ListLine], page: &mut Page<'_>) -> io::Result<()> {
 
 fn list_row(list: &ListLine, now: i64) -> Vec<Span> {
     let age = match list.changed {
+        None if list.more.is_some() => "not read".into(),
         None => "built in".into(),
         Some(changed) => {
             let seconds = u64::try_from(now.saturating_sub(changed)).unwrap_or(0);
@@ -154,7 +168,7 @@ fn list_row(list: &ListLine, now: i64) -> Vec<Span> {
     };
     let ignored = match list.ignored {
         0 => plain(""),
-        n => ink(format_args!("{} not understood", count(n, "line")), Ink::Yellow),
+        n => ink(format_args!("{} not used", count(n, "line")), Ink::Faint),
     };
     vec![
         plain(&list.name),
@@ -249,8 +263,8 @@ Passed questions go to
   192.0.2.53:53  answers  /etc/resolv.conf
 
 Lists
-  oneplus            pack   120 rules  built in
-  /etc/optout/hosts  hosts     1 rule  4 d old   watch  2 lines not understood
+  the catalogue      1 pack  120 rules  built in
+  /etc/optout/hosts  hosts      1 rule  4 d old   watch  2 lines not used
 ";
 
     #[test]

@@ -50,7 +50,7 @@ pub enum ListChange {
 pub struct AddedList {
     /// An address that begins with `https://`, or the path of a file.
     pub place: String,
-    /// What verdicts call it; otherwise its own title or the last part of the place.
+    /// What verdicts call it; otherwise the last part of the place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How it is written; otherwise that is found out.
@@ -71,7 +71,7 @@ pub struct AddedList {
     /// Keys of minisign, of which one must have signed it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub minisign: Vec<String>,
-    /// Seconds between looks for a new version; 0 for never, `None` for a day or as the list says.
+    /// Seconds between looks for a new version; 0 for never, `None` for a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// Whether it may lie at a private address, such as a server of one's own.

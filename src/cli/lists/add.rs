@@ -20,7 +20,7 @@ pub(super) struct Add {
     /// An address that begins with https://, or a file
     #[arg(value_name = "URL|FILE")]
     place: String,
-    /// What verdicts call it; otherwise its title or file name
+    /// What verdicts call it; otherwise the last part of its place
     #[arg(long)]
     name: Option<String>,
     /// hosts, domains, wildcard, adblock, dnsmasq, unbound, rpz, dnscrypt or ips

@@ -28,8 +28,7 @@ impl Show {
             line.name == self.list || line.more.as_ref().is_some_and(|more| more.id == self.list)
         };
         let Some(line) = lists.iter().find(is_meant) else {
-            let known: Vec<_> = lists.iter().map(|line| line.name.as_str()).collect();
-            anyhow::bail!("there is no list {:?}; there are: {}", self.list, known.join(", "));
+            anyhow::bail!("there is no list {:?}; `optout lists` shows them", self.list);
         };
         if self.json {
             page.json(line)?;

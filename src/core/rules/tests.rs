@@ -503,7 +503,10 @@ fn limits_stamp_and_lists_come_back_from_an_image() {
     let mut builder = Builder::default();
     builder.list("one", Kind::File(Format::Adblock), Mode::Watch);
     builder.rule(7, &limited(&Rule::block("a.example", Scope::Exact), 28));
-    builder.ended(Format::Adblock, &Counts { lines: 9, rules: 1, ..Counts::default() });
+    builder.ended(
+        &crate::core::list::Options::of(Format::Adblock),
+        &Counts { lines: 9, rules: 1, ..Counts::default() },
+    );
     let mut image = Vec::new();
     let summary = builder.finish([7; 32], &mut image).unwrap();
     assert_eq!((summary.bytes, summary.names), (image.len() as u64, 1));

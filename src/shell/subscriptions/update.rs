@@ -280,8 +280,8 @@ fn comparable(record: &Record, source: &Source) -> Option<Size> {
 /// What the user is told of a version that waits.
 fn waits(id: &ListId, why: &str) -> String {
     format!(
-        "the new version {why}; it is set aside and the old one stays in force: optout lists \
-         update {id} --accept takes it"
+        "the new version {why}; it is set aside and the old one stays in force: `optout lists \
+         accept {id}` takes it"
     )
 }
 

@@ -37,7 +37,7 @@ fn l3_a_list_that_grows_more_than_three_times_waits_for_a_person() {
     assert_eq!(
         world.holds(),
         "the new version grew from 200 to 601 rules; it is set aside and the old one stays in \
-         force: optout lists update a --accept takes it"
+         force: `optout lists accept a` takes it"
     );
     assert_eq!(world.text(), names(200));
     // It is said again as long as nothing changes, and nothing is kept twice.
