@@ -24,9 +24,9 @@ use crate::shell::config_file::{self, ConfigFileError, DEFAULT_PATH};
 use crate::shell::list_sources;
 use crate::shell::lists::original::Originals;
 use crate::shell::lists::{self, Compiled, Input, ListError};
-use crate::shell::subscriptions::Store;
 use crate::shell::schedules::Schedules;
 use crate::shell::state::State;
+use crate::shell::subscriptions::Store;
 
 /// Lists as they were compiled, from which policies are made quickly.
 #[derive(Debug)]
@@ -174,7 +174,9 @@ impl Rulebook {
     /// not for the daemon's loop.
     #[must_use]
     pub fn originals(&self) -> Originals {
-        Originals::new(self.inputs.iter().map(|input| (input.source.name.clone(), input.text.clone())))
+        Originals::new(
+            self.inputs.iter().map(|input| (input.source.name.clone(), input.text.clone())),
+        )
     }
 
     /// Gives the memory back that is only needed to confirm a verdict; it returns by
@@ -219,9 +221,8 @@ impl Rulebook {
             let left = until.map(|until| until.saturating_sub(wall).max(0).unsigned_abs());
             let then = left.map(|left| now + Duration::from_secs(left));
             change = [change, then].into_iter().flatten().min();
-            builder = builder
-                .list_mode(&list.name, mode)
-                .list_limits(&list.name, list.limits.clone());
+            builder =
+                builder.list_mode(&list.name, mode).list_limits(&list.name, list.limits.clone());
         }
         let configured = config.vendors.iter().map(|(key, mode)| (key, mode.value));
         let chosen = state.vendors.iter().filter_map(|(key, vendor)| Some((key, vendor.mode?)));

@@ -116,11 +116,9 @@ pub(super) fn addresses() -> String {
         .to_owned();
     let all = [ISP, FOREIGN, ORDINARY, VENDOR, HARD_CODED, NEVER_BLOCK, LISTS];
     for address in all.as_flattened().iter().chain(&LISTS_AT_HOME) {
-        let (device, flag) = match address {
-            _ if ISP.contains(address) => ("eth0", " nodad"),
-            _ => ("lo", ""),
-        };
-        let flag = if address.is_ipv4() { "" } else { flag };
+        let device = if ISP.contains(address) { "eth0" } else { "lo" };
+        // Also on lo an address cannot be bound while it is looked for elsewhere.
+        let flag = if address.is_ipv4() { "" } else { " nodad" };
         let _ = writeln!(batch, "addr add {address} dev {device}{flag}");
     }
     batch

@@ -16,9 +16,9 @@ use super::Daemon;
 use super::requests::needs_restart;
 use crate::config::{Config, ListSource};
 use crate::core::catalog::{self, Action, Subject};
+use crate::core::flow::Client;
 use crate::core::policy::Policy;
 use crate::core::rules::Kind;
-use crate::core::flow::Client;
 use crate::core::verdict::{Mode, RuleRef, Verdict};
 use crate::request::{ListChange, ListProgress, Response};
 use crate::shell::control::server::Reply;
@@ -54,10 +54,7 @@ pub(super) struct Done {
 
 enum What {
     /// New rules, or why there are none.
-    Rules {
-        rules: Result<Box<(Config, Rulebook)>, String>,
-        after: After,
-    },
+    Rules { rules: Result<Box<(Config, Rulebook)>, String>, after: After },
     /// Nothing to put in force.
     Nothing { word: Result<Option<String>, String>, tried: Vec<ListId> },
     /// What a look at the rules in force came to.
@@ -167,7 +164,9 @@ impl Daemon {
             return reply.give(Response::Failed(why.into()));
         }
         match change {
-            ListChange::Mode { list, mode, seconds } => self.set_list_mode(&list, mode, seconds, reply),
+            ListChange::Mode { list, mode, seconds } => {
+                self.set_list_mode(&list, mode, seconds, reply)
+            }
             ListChange::Add(list) => self.work(Some(reply), move |tools| tools.add(&list)),
             ListChange::Remove { list } => self.work(Some(reply), move |tools| tools.remove(&list)),
             ListChange::Rollback { list } => self.work(Some(reply), move |tools| {
@@ -283,8 +282,8 @@ impl Daemon {
             .filter(|source| source.watch_for.is_some())
             .map(|source| source.id.clone())
             .collect();
-        let news = change.is_some()
-            || on_trial.iter().any(|id| !self.state.lists_since.contains_key(id));
+        let news =
+            change.is_some() || on_trial.iter().any(|id| !self.state.lists_since.contains_key(id));
         if news {
             self.change_state(|state| {
                 if let Some(change) = change {
@@ -402,7 +401,10 @@ impl Daemon {
             return self.check_reach(After::default(), Some(reply));
         }
         // What is off is not compiled.
-        self.work(Some(reply), |tools| What::Rules { rules: tools.rules(), after: After::default() });
+        self.work(Some(reply), |tools| What::Rules {
+            rules: tools.rules(),
+            after: After::default(),
+        });
     }
 
     fn tell_word(&mut self, word: Result<Option<String>, String>, reply: Option<Reply>) {
@@ -705,7 +707,8 @@ fn harm(policy: &Policy, dial: &OwnDial) -> Option<Harm> {
     let harm = |name: &str, rule: RuleRef, subject: &str, what: &str| {
         let text = policy.rule_text(rule, subject);
         let (line, list) = (text.line, text.list.to_string());
-        let why = format!("{name} must stay reachable, and line {line} of list {list:?} blocks {what}");
+        let why =
+            format!("{name} must stay reachable, and line {line} of list {list:?} blocks {what}");
         Some(Harm { why, list })
     };
     if let Some((name, rule)) = policy.would_block(names()) {
@@ -714,12 +717,11 @@ fn harm(policy: &Policy, dial: &OwnDial) -> Option<Harm> {
     // Address rules are rare; without any there is nothing to ask.
     policy.rules().prefixes().next()?;
     let is_of_a_list = |rule: &RuleRef| usize::from(rule.list) < policy.rules().lists().len();
-    let blocks = |address: IpAddr| {
-        match policy.judge_address(clock::now(), address, &Client::Host(None)) {
+    let blocks =
+        |address: IpAddr| match policy.judge_address(clock::now(), address, &Client::Host(None)) {
             Verdict::Block(stop) => Some(stop.rule).filter(is_of_a_list),
             Verdict::Watch(_) | Verdict::Pass(_) => None,
-        }
-    };
+        };
     let begun = clock::now();
     for name in names().take(MOST_ASKED) {
         if clock::now().since(begun) > LONGEST_ASKING {

@@ -82,6 +82,13 @@ fn addresses_of_what_must_stay_reachable_bring_the_version_before_back() {
         assert!(why.contains("must stay reachable"), "{why}");
         is_stopped(&home, NEVER_BLOCK[0], false, "not added");
         assert!(!daemon.ok(&["lists"]).contains("  m "), "it is gone");
+        // A list that is only watched does none, until it is to block.
+        daemon.ok(&["lists", "add", URL, "--name", "m", "--format", "ips", "--watch"]);
+        is_stopped(&home, NEVER_BLOCK[0], false, "watched");
+        let (_, why) = refused(&daemon, &["lists", "mode", "m", "block"]);
+        assert_contains(&why, &["must stay reachable", "list m is switched off"]);
+        is_stopped(&home, NEVER_BLOCK[0], false, "it was to block");
+        daemon.ok(&["lists", "remove", "m"]);
         // The user's own rule is the user's business.
         daemon.ok(&["block", "203.0.113.20"]);
         is_stopped(&home, NEVER_BLOCK[0], true, "by the user");

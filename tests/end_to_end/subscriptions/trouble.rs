@@ -1,13 +1,13 @@
 //! Slow servers, two at once, death in the middle, and no network.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Home, LISTED, URL, assert_contains, names, refused, shown, soon};
-use crate::lab::list_server::{End, body, head};
+use crate::lab::list_server::{End, head};
 use crate::lab::{Node, dns, isolated, tell, within};
 use crate::ways::{COLLECTOR, assert_blocked};
 
@@ -117,8 +117,10 @@ fn a_list_of_the_configuration_is_fetched_by_itself() {
         let daemon = home.lab.router().optout(&configuration());
         soon("fetched", &daemon, || home.dig("listed.example").parse().is_ok_and(dns::is_sinkhole));
         assert_eq!(home.lists.heads().len(), 1, "once");
-        let (_, why) = refused(&daemon, &["lists", "remove", "l"]);
-        assert!(why.contains("[[lists]]"), "{why}");
+        // A look at what must stay reachable comes after.
+        soon("it cannot be removed", &daemon, || {
+            refused(&daemon, &["lists", "remove", "l"]).1.contains("[[lists]]")
+        });
         daemon.stop();
         // It is not due again at the next start.
         let daemon = home.lab.router().optout(&configuration());
@@ -176,21 +178,24 @@ fn without_a_network_it_starts_from_the_last_good_lists_and_says_so() {
 }
 
 #[test]
-fn progress_is_said_while_a_large_list_comes() {
+fn progress_is_shown_on_a_terminal_while_a_large_list_comes() {
     isolated(|| {
         let home = Home::start();
         let daemon = home.lab.router().optout("");
-        let text = names(100_000);
-        home.lists.answers(move |_, wire| body(wire, &[], text.as_bytes()));
-        let mut add = home.lab.router().program(&["lists", "add", URL, "--name", "large"]);
-        let mut add = add.stdout(Stdio::piped()).spawn().expect("it starts");
-        let out = BufReader::new(add.stdout.take().expect("piped"));
-        let lines: Vec<_> = out.lines().map(|line| line.expect("UTF-8")).collect();
-        assert!(add.wait().expect("it ends").success());
-        assert_contains(
-            &lines.join("\n"),
-            &["large updated: 100000 lines", "large 100,000 rules kept"],
-        );
+        home.lists.gives(names(100_000));
+        let terminal =
+            "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let optout = env!("CARGO_BIN_EXE_optout");
+        let said = home.lab.router().ok(&format!(
+            "python3 -c '{terminal}' {optout} lists add {URL} --name large < /dev/null"
+        ));
+        assert_contains(&said, &["large: 256 KiB of 2,138 KiB", "large: 512 KiB of", "\r"]);
+        assert_contains(&said, &["100000 lines", "100,000 rules kept", "Added: "]);
+        assert!(shown(&daemon, "large")["rules"] == 100_000);
+        // What is no terminal gets the lines that stay, and no meter.
+        home.lists.gives(names(100_001));
+        let said = daemon.cli(&["lists", "update", "large"]);
+        assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");
         daemon.stop();
     });
 }
