@@ -215,8 +215,12 @@ impl Rulebook {
             .canaries(config.canaries)
             .devices(config.devices.iter().cloned())
             .user_rules(user);
+        let mut change = None;
         for list in &self.sources {
-            let (mode, _) = list_sources::mode(list, state, wall);
+            let (mode, until) = list_sources::mode(list, state, wall);
+            let left = until.map(|until| until.saturating_sub(wall).max(0).unsigned_abs());
+            let then = left.map(|left| now + Duration::from_secs(left));
+            change = [change, then].into_iter().flatten().min();
             builder =
                 builder.list_mode(&list.name, mode).list_limits(&list.name, list.limits.clone());
         }
@@ -225,7 +229,7 @@ impl Rulebook {
         for (key, mode) in configured.chain(chosen) {
             builder = builder.vendor(key, mode);
         }
-        (Arc::new(at_this_time(builder, config, now).build()), problems)
+        (Arc::new(at_this_time(builder, config, now, change).build()), problems)
     }
 }
 
@@ -261,17 +265,24 @@ fn healed(source: &ListSource, store: &Store) -> Option<(Input, String)> {
     Some((input(source, store).ok()?, said))
 }
 
-/// Tells the policy which schedules hold now, and when to make it anew. Where
-/// nothing is limited to a schedule nobody is woken for one.
-fn at_this_time(builder: policy::Builder, config: &Config, now: Instant) -> policy::Builder {
+/// Tells the policy which schedules hold now, and when to make it anew: when one of
+/// them changes, or at `change`. Where nothing is limited to a schedule nobody is
+/// woken for one.
+fn at_this_time(
+    builder: policy::Builder,
+    config: &Config,
+    now: Instant,
+    change: Option<Instant>,
+) -> policy::Builder {
     let all = config.schedules.iter().map(|(name, schedule)| (name.as_str(), schedule));
     let used: Vec<_> = all.filter(|(name, _)| builder.uses_schedule(name)).collect();
     if used.is_empty() {
-        return builder;
+        return builder.next_change(change);
     }
     let (schedules, wall) = (Schedules::new(used, TimeZone::system()), Timestamp::now());
-    let change = schedules.until_change(wall).map(|left| now + left.min(LOOK_AGAIN));
-    builder.schedules(schedules.active(wall)).next_change(change)
+    let next = schedules.until_change(wall).map(|left| now + left.min(LOOK_AGAIN));
+    let next = [next, change].into_iter().flatten().min();
+    builder.schedules(schedules.active(wall)).next_change(next)
 }
 
 /// What is wrong with a rule for a time that the configuration does not know.
