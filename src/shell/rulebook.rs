@@ -24,9 +24,9 @@ use crate::shell::config_file::{self, ConfigFileError, DEFAULT_PATH};
 use crate::shell::list_sources;
 use crate::shell::lists::original::Originals;
 use crate::shell::lists::{self, Compiled, Input, ListError};
-use crate::shell::subscriptions::Store;
 use crate::shell::schedules::Schedules;
 use crate::shell::state::State;
+use crate::shell::subscriptions::Store;
 
 /// Lists as they were compiled, from which policies are made quickly.
 #[derive(Debug)]
@@ -174,7 +174,9 @@ impl Rulebook {
     /// not for the daemon's loop.
     #[must_use]
     pub fn originals(&self) -> Originals {
-        Originals::new(self.inputs.iter().map(|input| (input.source.name.clone(), input.text.clone())))
+        Originals::new(
+            self.inputs.iter().map(|input| (input.source.name.clone(), input.text.clone())),
+        )
     }
 
     /// Gives the memory back that is only needed to confirm a verdict; it returns by
@@ -215,9 +217,8 @@ impl Rulebook {
             .user_rules(user);
         for list in &self.sources {
             let (mode, _) = list_sources::mode(list, state, wall);
-            builder = builder
-                .list_mode(&list.name, mode)
-                .list_limits(&list.name, list.limits.clone());
+            builder =
+                builder.list_mode(&list.name, mode).list_limits(&list.name, list.limits.clone());
         }
         let configured = config.vendors.iter().map(|(key, mode)| (key, mode.value));
         let chosen = state.vendors.iter().filter_map(|(key, vendor)| Some((key, vendor.mode?)));
@@ -241,7 +242,7 @@ fn input(source: &ListSource, store: &Store) -> Result<Input, String> {
         Place::Url(_) => {
             let id = source.id.parse().map_err(|error| format!("{:?}: {error}", source.name))?;
             match store.in_force(&id) {
-                Ok(Some((text, changed))) => Ok(Input { text, source, changed }),
+                Ok(Some((text, changed))) => Ok(Input { source, text, changed }),
                 Ok(None) => Err(format!(
                     "list {:?} has not been fetched yet; it is when the network is there, or with \
                      `optout lists update`",

@@ -217,12 +217,8 @@ mod tests {
 
     #[test]
     fn what_a_list_came_to_is_said_without_what_is_none() {
-        let summary = ListSummary {
-            kept: 57_781,
-            duplicates: 12,
-            unsupported: 1,
-            ..ListSummary::default()
-        };
+        let summary =
+            ListSummary { kept: 57_781, duplicates: 12, unsupported: 1, ..ListSummary::default() };
         assert_eq!(counts(&summary), "57,781 rules kept, 12 duplicates, 1 unsupported");
         let one = ListSummary { kept: 1, ..ListSummary::default() };
         assert_eq!(counts(&one), "1 rule kept");

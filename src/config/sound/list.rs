@@ -162,7 +162,6 @@ impl Place {
             Self::Url(_) => "url",
         }
     }
-
 }
 
 /// Reads `90m`, `24h`, `7d` or `2w`. Seconds.

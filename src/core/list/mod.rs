@@ -26,8 +26,8 @@ mod spelled;
 #[cfg(test)]
 mod tests;
 mod unbound;
-mod whole;
 pub mod vet;
+mod whole;
 
 use serde::{Deserialize, Serialize};
 

@@ -155,7 +155,9 @@ impl Client {
             Request::Log(query) if query.follow => None,
             // A list may take a minute to come, and more lists than one may not come at all.
             Request::ChangeLists(_) => None,
-            Request::Log(_) | Request::Report { .. } | Request::Reload => Some(self.patience.max(READING_PATIENCE)),
+            Request::Log(_) | Request::Report { .. } | Request::Reload => {
+                Some(self.patience.max(READING_PATIENCE))
+            }
             _ => Some(self.patience),
         }
     }

@@ -333,7 +333,10 @@ fn same_scope(known: &UserRule, new: &UserRule) -> bool {
 }
 
 /// What a running daemon cannot change.
-pub(super) fn needs_restart(old: &crate::config::Config, new: &crate::config::Config) -> Option<String> {
+pub(super) fn needs_restart(
+    old: &crate::config::Config,
+    new: &crate::config::Config,
+) -> Option<String> {
     let same = old.device == new.device
         && old.mark == new.mark
         && (old.dns_table, old.address_table) == (new.dns_table, new.address_table)

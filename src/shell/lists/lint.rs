@@ -76,11 +76,7 @@ impl Found {
 /// # Errors
 ///
 /// [`ListError`] if the file cannot be read.
-pub fn lint(
-    path: &Path,
-    how: &How,
-    mut not_used: impl FnMut(NotUsed),
-) -> Result<Found, ListError> {
+pub fn lint(path: &Path, how: &How, mut not_used: impl FnMut(NotUsed)) -> Result<Found, ListError> {
     let fail = |source| ListError::Read { path: path.to_path_buf(), source };
     let mut text = Text::open(path).map_err(fail)?;
     let mut found = Found {
