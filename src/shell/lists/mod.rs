@@ -24,8 +24,8 @@ use self::spill::SpillFile;
 use self::text::Text;
 use crate::config::ListSource;
 use crate::core::catalog::{self, Subject};
-use crate::core::rule::Action;
 use crate::core::list::{Fault, Format, Guard, Options, Reader, detect};
+use crate::core::rule::Action;
 use crate::core::rules::{Builder, Kind, List, RuleSet};
 use crate::request::ListSummary;
 
@@ -101,6 +101,15 @@ pub fn load(
     compile(inputs, state_dir, stamp)
 }
 
+/// The rules of these files alone, without the packs, in memory.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn alone(inputs: &[Input]) -> Result<RuleSet, (usize, ListError)> {
+    read_all(inputs, Builder::default()).map(Builder::build)
+}
+
 /// What the list came to, in numbers for people.
 #[must_use]
 pub fn summary(list: &List) -> ListSummary {
@@ -138,13 +147,7 @@ fn no_list(head: &[u8]) -> Option<String> {
 fn version(path: &Path) -> Result<String, ListError> {
     let meta = fs::metadata(path)
         .map_err(|source| ListError::Read { path: path.to_path_buf(), source })?;
-    Ok(format!(
-        "{} {} {} {}",
-        meta.ino(),
-        meta.size(),
-        meta.mtime(),
-        meta.mtime_nsec()
-    ))
+    Ok(format!("{} {} {} {}", meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
 }
 
 /// What the compiled rules are made of: of the same things, the same rules.
@@ -180,9 +183,9 @@ fn compile(
     state_dir: &Path,
     stamp: [u8; 32],
 ) -> Result<Compiled, (usize, ListError)> {
-    let on_disk = SpillFile::new(state_dir).map_err(ListError::Compile).and_then(|spill| {
-        Ok((spill, NewFile::create(state_dir).map_err(ListError::Compile)?))
-    });
+    let on_disk = SpillFile::new(state_dir)
+        .map_err(ListError::Compile)
+        .and_then(|spill| Ok((spill, NewFile::create(state_dir).map_err(ListError::Compile)?)));
     let problem = match on_disk {
         Ok((spill, mut file)) => {
             let builder = gather(inputs, Builder::spilling(spill).seeded(seed()))?;
@@ -217,6 +220,10 @@ fn gather(inputs: &[Input], mut builder: Builder) -> Result<Builder, (usize, Lis
     for pack in catalog::embedded() {
         builder.pack(&pack);
     }
+    read_all(inputs, builder)
+}
+
+fn read_all(inputs: &[Input], mut builder: Builder) -> Result<Builder, (usize, ListError)> {
     let guard = Arc::new(guard());
     for (n, input) in inputs.iter().enumerate() {
         read(input, &guard, &mut builder).map_err(|error| (n, error))?;
@@ -239,7 +246,9 @@ fn read(
             return Ok(());
         }
         let why = no_list(text.head());
-        return Err(not(why.unwrap_or_else(|| "there is no rule in it in any known format".into())));
+        return Err(
+            not(why.unwrap_or_else(|| "there is no rule in it in any known format".into())),
+        );
     };
     builder.list(&source.name, Kind::File(options.format), source.mode);
     let mut reader = Reader::new(options, Arc::clone(guard));
