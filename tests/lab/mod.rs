@@ -19,6 +19,7 @@ pub(crate) mod dns;
 mod evidence;
 mod internet;
 mod isolate;
+pub(crate) mod load;
 mod node;
 
 use std::io::Write as _;
