@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::cli::page::{Ink, Page, Side, ink, ink_of, plain};
+use crate::cli::offline::ReadList;
+use crate::cli::page::{Ink, Page, Side, count, ink, ink_of, plain};
 use crate::cli::{offline, who};
 use crate::core::verdict::{RuleText, Via};
 use crate::request::{EntryLine, ExplainedRule, Explanation, Request, Response};
@@ -16,7 +17,8 @@ use crate::shell::control::client::{ClientError, Daemon};
 /// where; what breaks when it is blocked; and the vendor's own opt-out.
 ///
 /// Without a running daemon it judges by the built-in catalogue, the
-/// configuration and the list files, and says that it does.
+/// configuration and the list files, and says that it does. With `--list` it
+/// judges by the files alone that are named, with or without a daemon.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[command(after_help = EXAMPLES)]
@@ -33,6 +35,9 @@ pub(super) struct Explain {
     /// The configuration to judge by when no daemon runs, if not the usual one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Judge by these lists alone, as if there were nothing else
+    #[arg(long = "list", value_name = "FILE", num_args = 1.., conflicts_with = "config")]
+    lists: Vec<PathBuf>,
     /// Print one JSON object (docs/control.md describes it)
     #[arg(long)]
     json: bool,
@@ -45,6 +50,18 @@ enum Judge {
     Daemon,
     /// We did, by what is on disk; and what could not be read of it.
     Files(Option<String>),
+    /// We did, by the lists that were named.
+    Lists(Vec<ReadList>),
+}
+
+impl Judge {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Daemon => "daemon",
+            Self::Files(_) => "files",
+            Self::Lists(_) => "lists",
+        }
+    }
 }
 
 impl Explain {
@@ -52,7 +69,10 @@ impl Explain {
         let (explanation, judge) = self.explanation(daemon)?;
         if self.json {
             let mut value = serde_json::to_value(&explanation)?;
-            value["judged_by"] = if judge == Judge::Daemon { "daemon" } else { "files" }.into();
+            value["judged_by"] = judge.as_str().into();
+            if let Judge::Lists(lists) = &judge {
+                value["lists"] = serde_json::to_value(lists)?;
+            }
             page.json(&value)?;
         } else {
             show(&explanation, &judge, page)?;
@@ -61,6 +81,11 @@ impl Explain {
     }
 
     fn explanation(&self, daemon: &mut dyn Daemon) -> anyhow::Result<(Explanation, Judge)> {
+        let (app, client) = (self.app.as_deref(), self.client.as_deref());
+        if !self.lists.is_empty() {
+            let found = offline::explain_by_files(&self.lists, &self.subject, app, client)?;
+            return Ok((found.0, Judge::Lists(found.1)));
+        }
         let request = Request::Explain {
             subject: self.subject.clone(),
             app: self.app.clone(),
@@ -70,7 +95,6 @@ impl Explain {
             Ok(Response::Explanation(explanation)) => Ok((*explanation, Judge::Daemon)),
             Ok(_) => Err(super::unexpected().into()),
             Err(ClientError::NotRunning(_) | ClientError::NoPermission { .. }) => {
-                let (app, client) = (self.app.as_deref(), self.client.as_deref());
                 let config = self.config.as_deref();
                 let found = offline::explain_offline(config, &self.subject, app, client)?;
                 Ok((found.explanation, Judge::Files(found.missing)))
@@ -88,14 +112,7 @@ fn show(explanation: &Explanation, judge: &Judge, page: &mut Page<'_>) -> io::Re
         plain("."),
     ])?;
     page.say(&explanation.because)?;
-    if let Judge::Files(missing) = judge {
-        let note = "Judged by the built-in catalogue, the configuration and the list files: \
-                    the daemon could not be asked.";
-        page.line(&[ink(note, Ink::Yellow)])?;
-        if let Some(missing) = missing {
-            page.line(&[ink(missing, Ink::Yellow)])?;
-        }
-    }
+    show_judge(judge, page)?;
     if !explanation.rules.is_empty() {
         page.heading("Rules that name it, the deciding one first")?;
         let rows: Vec<_> = explanation.rules.iter().map(rule_row).collect();
@@ -105,6 +122,32 @@ fn show(explanation: &Explanation, judge: &Judge, page: &mut Page<'_>) -> io::Re
         Some(entry) => show_entry(entry, page),
         None => Ok(()),
     }
+}
+
+fn show_judge(judge: &Judge, page: &mut Page<'_>) -> io::Result<()> {
+    match judge {
+        Judge::Daemon => {}
+        Judge::Files(missing) => {
+            let note = "Judged by the built-in catalogue, the configuration and the list files: \
+                        the daemon could not be asked.";
+            page.line(&[ink(note, Ink::Yellow)])?;
+            if let Some(missing) = missing {
+                page.line(&[ink(missing, Ink::Yellow)])?;
+            }
+        }
+        Judge::Lists(lists) => {
+            page.say("Judged by these lists alone:")?;
+            for ReadList { file, format, subdomains, rules } in lists {
+                let bare = if *subdomains { "covers what is below it" } else { "is exact" };
+                let rules = count(u64::from(*rules), "rule");
+                page.say(format_args!(
+                    "  {}: {format}, where a bare name {bare}; {rules}",
+                    file.display()
+                ))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn rule_row(explained: &ExplainedRule) -> Vec<crate::cli::page::Span> {
@@ -168,7 +211,8 @@ const COLUMNS: [Side; 5] = [Side::Left, Side::Left, Side::Left, Side::Left, Side
 const EXAMPLES: &str = "\
 Examples:
   optout explain open.oneplus.net
-  optout explain 192.0.2.1 --client 192.168.1.20";
+  optout explain 192.0.2.1 --client 192.168.1.20
+  optout explain t.example --list new.txt old.txt";
 
 #[cfg(test)]
 mod tests {
@@ -246,6 +290,24 @@ What is known of it
         let missing = Some("Your own rules could not be read.".into());
         let text = printed(|page| show(&bare, &Judge::Files(missing), page));
         assert!(text.ends_with("asked.\nYour own rules could not be read.\n"), "{text}");
+    }
+
+    #[test]
+    fn what_was_judged_by_lists_alone_names_them() {
+        let bare = Explanation { rules: Vec::new(), entry: None, ..explanation() };
+        let list = ReadList {
+            file: "mine.txt".into(),
+            format: "adblock".into(),
+            subdomains: false,
+            rules: 3,
+        };
+        let text = printed(|page| show(&bare, &Judge::Lists(vec![list]), page));
+        let want = "Judged by these lists alone:\n  mine.txt: adblock, where a bare name is exact; \
+                    3 rules\n";
+        assert!(text.ends_with(want), "{text}");
+        let list =
+            ReadList { file: HOSTILE.into(), format: HOSTILE.into(), subdomains: true, rules: 1 };
+        assert_harmless(&printed(|page| show(&bare, &Judge::Lists(vec![list]), page)));
     }
 
     #[test]

@@ -2,19 +2,27 @@
 //! catalogue and the state, read from where the daemon reads them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
 
 use crate::cli::Wrong;
+use crate::config::{Config, ListSource, Place};
 use crate::core::catalog::{self, Subject};
+use crate::core::policy::Policy;
 use crate::core::prefix::Prefix;
-use crate::core::rules::Kind;
+use crate::core::rules::{Kind, List};
 use crate::core::verdict::Mode;
-use crate::request::Explanation;
-use crate::shell::clock;
+use crate::request::{Explanation, ListLine};
 use crate::shell::config_file::{self, DEFAULT_PATH};
 use crate::shell::control::{SOCKET, explain};
 use crate::shell::doctor::Ours;
+use crate::shell::lists::original::Originals;
+use crate::shell::lists::{self, Input, ListError};
 use crate::shell::rulebook::Rulebook;
 use crate::shell::state::State;
+use crate::shell::subscriptions::{Record, Schedule, Store};
+use crate::shell::{clock, list_lines};
 
 /// The control socket that the configuration names. What is wrong with the
 /// configuration is not said here: the socket may be there all the same.
@@ -54,6 +62,82 @@ pub(super) struct Offline {
     pub(super) missing: Option<String>,
 }
 
+/// A list that was named on the command line, and what it was read as.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub(super) struct ReadList {
+    pub(super) file: PathBuf,
+    pub(super) format: String,
+    pub(super) subdomains: bool,
+    pub(super) rules: u32,
+}
+
+/// Judges by these files alone: without the catalogue, the configuration and the
+/// user's own rules. What a list may not say holds nothing here either.
+pub(super) fn explain_by_files(
+    files: &[PathBuf],
+    subject: &str,
+    app: Option<&str>,
+    client: Option<&str>,
+) -> anyhow::Result<(Explanation, Vec<ReadList>)> {
+    let subject = subject.parse()?;
+    let client = explain::client_of(app, client)?;
+    let mut inputs: Vec<Input> = Vec::with_capacity(files.len());
+    for file in files {
+        if inputs.iter().all(|input| input.text != *file) {
+            let name = file.display().to_string();
+            let source = ListSource::new(Place::Path(file.clone()), &name);
+            inputs.push(Input { source, text: file.clone(), changed: None });
+        }
+    }
+    let rules = lists::alone(&inputs).map_err(|(_, error)| match error {
+        ListError::Read { .. } => anyhow::Error::from(Wrong(error.to_string())),
+        _ => error.into(),
+    })?;
+    let rules = Arc::new(rules);
+    let read = |(list, input): (&List, &Input)| ReadList {
+        file: input.text.clone(),
+        format: match &list.kind {
+            Kind::File(format) => format.as_str().into(),
+            Kind::Pack(_) => "pack".into(),
+        },
+        subdomains: list.subdomains,
+        rules: list.rules(),
+    };
+    let lists = rules.lists().iter().zip(&inputs).map(read).collect();
+    let policy = Policy::builder(rules).build();
+    let mut explanation = explain::explain(&policy, clock::now(), &subject, &client);
+    let texts = inputs.into_iter().map(|input| (input.source.name, input.text));
+    explain::quote(&mut explanation, &Originals::new(texts));
+    Ok((explanation, lists))
+}
+
+/// Lists as the configuration and the state on disk have them, and what could not
+/// be read of that.
+pub(super) fn lists_offline() -> anyhow::Result<(Vec<ListLine>, Option<String>)> {
+    let (config, rulebook) = Rulebook::load(None).map_err(|error| Wrong(error.to_string()))?;
+    let (state, missing) = state_of(&config);
+    let (policy, _) = rulebook.policy(&config, &state);
+    let store = Store::at(&config.state_dir);
+    let record = |list: &ListSource| store.record(&list.id.parse().ok()?).ok()?;
+    // Without the number that tells a daemon from others: right to a tenth of the time.
+    let schedule = Schedule::new(0);
+    let wait = |record: &Record| schedule.wait(record, clock::now(), clock::wall_seconds());
+    Ok((list_lines::all(&rulebook, &policy, &state, &record, &wait), missing))
+}
+
+/// The user's state, or none and why.
+fn state_of(config: &Config) -> (State, Option<String>) {
+    let dir = &config.state_dir;
+    match State::look(dir) {
+        Ok(state) => (state, None),
+        Err(error) => {
+            let dir = dir.display();
+            let why = format!("Your own rules in {dir} could not be read: {error}.");
+            (State::default(), Some(why))
+        }
+    }
+}
+
 /// Judges by the built-in catalogue, the configuration with its lists, and the
 /// user's own rules where the state can be read.
 pub(super) fn explain_offline(
@@ -65,14 +149,10 @@ pub(super) fn explain_offline(
     let subject = subject.parse()?;
     let client = explain::client_of(app, client)?;
     let (config, rulebook) = Rulebook::load(named).map_err(|error| Wrong(error.to_string()))?;
-    let dir = &config.state_dir;
-    let state = State::look(dir);
-    let missing = state
-        .as_ref()
-        .err()
-        .map(|error| format!("Your own rules in {} could not be read: {error}.", dir.display()));
-    let (policy, _) = rulebook.policy(&config, &state.unwrap_or_default());
-    let explanation = explain::explain(&policy, clock::now(), &subject, &client);
+    let (state, missing) = state_of(&config);
+    let (policy, _) = rulebook.policy(&config, &state);
+    let mut explanation = explain::explain(&policy, clock::now(), &subject, &client);
+    explain::quote(&mut explanation, &rulebook.originals());
     Ok(Offline { explanation, missing })
 }
 
@@ -160,6 +240,76 @@ mod tests {
             let Offline { explanation, missing } = folder.judge(subject);
             assert_eq!((explanation.outcome, missing), (want, None), "{subject}");
         }
+    }
+
+    #[test]
+    fn a_line_of_a_list_is_quoted_without_the_daemon_too() {
+        let text = "state_dir = 'DIR'\n[[lists]]\npath = 'DIR/list'\nformat = 'domains'\n";
+        let folder = Folder::new("quote", text, "{}");
+        fs::write(folder.0.join("list"), "# one\nA.example. # why\n").unwrap();
+        let explanation = folder.judge("a.example").explanation;
+        assert_eq!(explanation.rules[0].original.as_deref(), Some("A.example. # why"));
+    }
+
+    /// What these texts, as files of these names, say about a subject.
+    fn by_files(
+        name: &str,
+        texts: &[(&str, &str)],
+        subject: &str,
+    ) -> anyhow::Result<(Explanation, Vec<ReadList>)> {
+        let folder = Folder::new(name, "", "");
+        let file = |(file, text): &(&str, &str)| {
+            let path = folder.0.join(file);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let files: Vec<_> = texts.iter().map(file).collect();
+        explain_by_files(&files, subject, None, None)
+    }
+
+    #[test]
+    fn files_alone_judge_each_in_its_format() {
+        let texts = [
+            ("block", "! Title: B\n||t.example^\n||u.example^$important\n"),
+            ("except", "[Adblock Plus]\n@@||t.example^\n@@||u.example^\n"),
+            ("hosts", "0.0.0.0 t.example\n0.0.0.0 v.example\n"),
+        ];
+        for (subject, outcome, rules) in [
+            ("t.example", Outcome::Passed, 3),
+            ("u.example", Outcome::Blocked, 2),
+            ("v.example", Outcome::Blocked, 1),
+            ("below.v.example", Outcome::Passed, 0),
+            ("open.oneplus.net", Outcome::Passed, 0),
+        ] {
+            let (explanation, lists) = by_files("alone", &texts, subject).unwrap();
+            let formats: Vec<_> = lists.iter().map(|l| (l.format.as_str(), l.rules)).collect();
+            assert_eq!(formats, [("adblock", 2), ("adblock", 2), ("hosts", 2)]);
+            assert_eq!(
+                (explanation.outcome, explanation.rules.len()),
+                (outcome, rules),
+                "{subject}"
+            );
+        }
+        let (explanation, _) = by_files("alone", &texts, "u.example").unwrap();
+        let first = &explanation.rules[0];
+        assert!(first.rule.list.ends_with("/block"), "{first:?}");
+        assert_eq!((first.rule.line, first.important), (3, true));
+        assert_eq!(first.original.as_deref(), Some("||u.example^$important"));
+    }
+
+    #[test]
+    fn a_file_that_is_named_twice_is_read_once() {
+        let texts = [("one", "a.example\nb.example\n"), ("one", "a.example\nb.example\n")];
+        let (explanation, lists) = by_files("twice", &texts, "a.example").unwrap();
+        assert_eq!((explanation.rules.len(), lists.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_wrong_usage_and_a_page_is_none() {
+        let gone = explain_by_files(&["/nowhere/list".into()], "a.example", None, None);
+        assert!(gone.unwrap_err().is::<Wrong>());
+        let page = by_files("page", &[("page", "<html>\n")], "a.example").unwrap_err();
+        assert!(!page.is::<Wrong>() && page.to_string().contains("cannot be used"), "{page}");
     }
 
     #[test]

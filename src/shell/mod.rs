@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod doctor;
 pub mod journal;
 pub mod link_local;
+pub mod list_lines;
 pub mod list_sources;
 pub mod lists;
 pub mod lock;

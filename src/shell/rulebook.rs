@@ -246,7 +246,7 @@ fn input(source: &ListSource, store: &Store) -> Result<Input, String> {
         Place::Url(_) => {
             let id = source.id.parse().map_err(|error| format!("{:?}: {error}", source.name))?;
             match store.in_force(&id) {
-                Ok(Some((text, changed))) => Ok(Input { text, source, changed }),
+                Ok(Some((text, changed))) => Ok(Input { source, text, changed }),
                 Ok(None) => Err(format!(
                     "list {:?} has not been fetched yet; it is when the network is there, or with \
                      `optout lists update`",

@@ -10,6 +10,7 @@ mod hostile;
 mod kills;
 mod lab_itself;
 mod lifecycle;
+mod lists;
 mod programs;
 mod router_address;
 mod subscriptions;

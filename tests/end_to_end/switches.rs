@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Lab, ORDINARY, dns, isolated, tell, within};
-use crate::ways::{COLLECTOR, SOON, VENDOR_V4, assert_blocked, assert_passed, is_query, look_up};
+use crate::lab::{ISP, Lab, ORDINARY, dns, isolated, tell, within};
+use crate::ways::{COLLECTOR, SOON, VENDOR_V4, assert_blocked, assert_passed, is_query};
 
 #[test]
 fn the_toggle_takes_effect_at_once() {
@@ -91,11 +91,15 @@ fn passed(lab: &Lab, when: &str) {
     assert!(ended.is_ok(), "{when}: {ended:?}");
 }
 
-/// Waits until the collector is blocked again, for at most nine seconds.
+/// Waits until the collector is blocked again, for at most nine seconds. The answer to a
+/// question that is under way when the rules come back may be lost: it meets the strict
+/// reverse path filter, for which its way back leads elsewhere now. Who asked asks again.
 #[track_caller]
 fn blocked_again(lab: &Lab, what: &str) {
+    let soon = Duration::from_secs(1);
     let over = within(Duration::from_secs(9), || {
-        look_up(lab.phone(), COLLECTOR).is_sinkholed().then_some(())
+        let answer = lab.phone().enter(|| dns::udp((ISP[0], 53), COLLECTOR, dns::A, soon));
+        answer.is_ok_and(|answer| answer.is_sinkholed()).then_some(())
     });
     assert!(over.is_some(), "{what}: it does not");
 }

@@ -29,16 +29,7 @@ impl Node {
     #[track_caller]
     pub(crate) fn optout(&self, config: &str) -> Daemon<'_> {
         let mut daemon = self.optout_starting(config);
-        let mut said = [0; 4096];
-        let up = within(START, || {
-            if let Some(status) = daemon.exited() {
-                panic!("optout ended with {status} at its start:\n{}", daemon.diagnostics());
-            }
-            let length = daemon.notified.recv(&mut said).ok()?;
-            said[..length].windows(7).any(|w| w == b"READY=1").then_some(())
-        });
-        assert!(up.is_some(), "optout is not ready after {START:?}:\n{}", daemon.diagnostics());
-        daemon.ready_in = daemon.begun.elapsed();
+        daemon.wait_until_ready(START);
         daemon
     }
 
@@ -93,6 +84,26 @@ impl Node {
 }
 
 impl Daemon<'_> {
+    /// Waits until it says that it is ready.
+    #[track_caller]
+    pub(super) fn wait_until_ready(&mut self, patience: Duration) {
+        let mut said = [0; 4096];
+        let up = within(patience, || {
+            if let Some(status) = self.exited() {
+                panic!("optout ended with {status} at its start:\n{}", self.diagnostics());
+            }
+            let length = self.notified.recv(&mut said).ok()?;
+            said[..length].windows(7).any(|w| w == b"READY=1").then_some(())
+        });
+        assert!(up.is_some(), "optout is not ready after {patience:?}:\n{}", self.diagnostics());
+        self.ready_in = self.begun.elapsed();
+    }
+
+    /// Its process id.
+    pub(super) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Runs a command of `optout` on the same machine.
     pub(crate) fn cli(&self, args: &[&str]) -> Output {
         self.node.cli(args)

@@ -20,6 +20,7 @@ mod evidence;
 mod internet;
 mod isolate;
 pub(crate) mod list_server;
+pub(crate) mod load;
 mod node;
 
 use std::io::Write as _;

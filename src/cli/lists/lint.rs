@@ -179,7 +179,10 @@ Line by line
 
     #[test]
     fn a_hostile_list_is_harmless() {
-        let text = "||a.example^\n||b.example^\n! Title: \u{1b}[2J\u{202e}\n||\u{1b}[31m\u{202e}<script>\u{7}.example^\n";
+        // What has too many bytes of control is no text at all.
+        let sound = "||t.example^\n".repeat(100);
+        let text =
+            format!("{sound}! Title: \u{1b}[2J\u{202e}\n||\u{1b}[31m\u{202e}<b>\u{7}.example^\n");
         let (found, lines) = linted("hostile", text.as_bytes());
         assert!(!lines.is_empty());
         assert_harmless(&printed(|page| show(&found, &lines, page)));

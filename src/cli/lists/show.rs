@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::change::counts;
+use crate::cli::offline;
 use crate::cli::page::{Ink, Page, Side, Span, count, ink, number, plain};
 use crate::core::verdict::Mode;
 use crate::request::{ListLine, ListMore, ListVersion, Request, Response};
-use crate::shell::control::client::Daemon;
+use crate::shell::control::client::{ClientError, Daemon};
 
 /// Show one list: what was read, its versions, and when it is looked after
 #[derive(Debug, clap::Args)]
@@ -23,7 +24,7 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(&self, daemon: &mut dyn Daemon, page: &mut Page<'_>) -> anyhow::Result<()> {
-        let lists = lists(daemon)?;
+        let (lists, origin) = lists(daemon)?;
         let is_meant = |line: &&ListLine| {
             line.name == self.list || line.more.as_ref().is_some_and(|more| more.id == self.list)
         };
@@ -34,6 +35,7 @@ impl Show {
             page.json(line)?;
         } else {
             one(line, page)?;
+            say_notes(&origin, page)?;
         }
         Ok(())
     }
@@ -41,20 +43,31 @@ impl Show {
 
 /// Shows all lists.
 pub(super) fn all(daemon: &mut dyn Daemon, json: bool, page: &mut Page<'_>) -> anyhow::Result<()> {
-    let lists = lists(daemon)?;
+    let (lists, notes) = lists(daemon)?;
     if json {
         page.json(&lists)?;
     } else {
         table(&lists, page)?;
+        say_notes(&notes, page)?;
     }
     Ok(())
 }
 
-fn lists(daemon: &mut dyn Daemon) -> anyhow::Result<Vec<ListLine>> {
-    match daemon.ask(&Request::Lists)? {
-        Response::Lists(lists) => Ok(lists),
-        _ => Err(crate::cli::unexpected().into()),
+/// The lists, and what to say of where that is known from, if not from the daemon.
+fn lists(daemon: &mut dyn Daemon) -> anyhow::Result<(Vec<ListLine>, Vec<String>)> {
+    match daemon.ask(&Request::Lists) {
+        Ok(Response::Lists(lists)) => Ok((lists, Vec::new())),
+        Ok(_) => Err(crate::cli::unexpected().into()),
+        Err(ClientError::NotRunning(_) | ClientError::NoPermission { .. }) => {
+            let (lists, missing) = offline::lists_offline()?;
+            Ok((lists, std::iter::once(OFFLINE.to_owned()).chain(missing).collect()))
+        }
+        Err(error) => Err(error.into()),
     }
+}
+
+fn say_notes(notes: &[String], page: &mut Page<'_>) -> io::Result<()> {
+    notes.iter().try_for_each(|note| page.line(&[ink(note, Ink::Yellow)]))
 }
 
 /// Lists of the user's own in a table; the packs, which `optout vendors` shows,
@@ -81,12 +94,12 @@ fn table(lists: &[ListLine], page: &mut Page<'_>) -> io::Result<()> {
 }
 
 fn row(line: &ListLine, page: &Page<'_>) -> Vec<Span> {
-    let more = line.more.as_deref();
+    let details = line.more.as_deref();
     vec![
         ink(&line.name, Ink::Strong),
         plain(&line.format),
-        plain(more.map_or("", bare)),
-        mode(line.mode, more),
+        plain(details.map_or("", bare)),
+        mode(line.mode, details),
         plain(number(line.rules)),
         plain(number(line.ignored)),
         plain(line.changed.map_or_else(String::new, |at| day(at, &page.look.zone))),
@@ -98,9 +111,9 @@ fn bare(more: &ListMore) -> &'static str {
     if more.subdomains { "and below" } else { "exact" }
 }
 
-fn mode(mode: Mode, more: Option<&ListMore>) -> Span {
+fn mode(mode: Mode, details: Option<&ListMore>) -> Span {
     match mode {
-        Mode::Enforce if more.is_some_and(|more| more.allow) => plain("allow"),
+        Mode::Enforce if details.is_some_and(|more| more.allow) => plain("allow"),
         Mode::Enforce => plain("block"),
         Mode::Watch => ink("watch", Ink::Yellow),
         Mode::Off => ink("off", Ink::Red),
@@ -172,6 +185,10 @@ fn shown(at: i64, zone: &TimeZone, form: &str) -> String {
     let Ok(at) = Timestamp::from_second(at) else { return "?".into() };
     at.to_zoned(zone.clone()).strftime(form).to_string()
 }
+
+/// Where lists are known from when there is nobody to ask.
+const OFFLINE: &str = "As the configuration and the state on disk have it: the daemon could not be \
+                       asked.";
 
 /// Columns of the table.
 const SIDES: [Side; 7] =

@@ -101,6 +101,15 @@ pub fn load(
     compile(inputs, state_dir, stamp)
 }
 
+/// The rules of these files alone, without the packs, in memory.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn alone(inputs: &[Input]) -> Result<RuleSet, (usize, ListError)> {
+    read_all(inputs, Builder::default()).map(Builder::build)
+}
+
 /// What the list came to, in numbers for people.
 #[must_use]
 pub fn summary(list: &List) -> ListSummary {
@@ -211,6 +220,10 @@ fn gather(inputs: &[Input], mut builder: Builder) -> Result<Builder, (usize, Lis
     for pack in catalog::embedded() {
         builder.pack(&pack);
     }
+    read_all(inputs, builder)
+}
+
+fn read_all(inputs: &[Input], mut builder: Builder) -> Result<Builder, (usize, ListError)> {
     let guard = Arc::new(guard());
     for (n, input) in inputs.iter().enumerate() {
         read(input, &guard, &mut builder).map_err(|error| (n, error))?;

@@ -32,21 +32,16 @@ impl SpillFile {
         let unnamed = nix::fcntl::OFlag::O_TMPFILE.bits();
         let opened =
             File::options().read(true).write(true).custom_flags(unnamed).mode(0o600).open(dir);
-        let file = match opened {
-            Ok(file) => file,
+        let file = if let Ok(file) = opened {
+            file
+        } else {
             // Some file systems (overlays of routers) cannot make one without a name.
-            Err(_) => {
-                let path = dir.join(format!("rules.spill-{}", std::process::id()));
-                let file = File::options()
-                    .read(true)
-                    .write(true)
-                    .create(true)
-                    .truncate(true)
-                    .mode(0o600)
-                    .open(&path)?;
-                std::fs::remove_file(&path)?;
-                file
-            }
+            let path = dir.join(format!("rules.spill-{}", std::process::id()));
+            let mut named = File::options();
+            let named = named.read(true).write(true).create(true).truncate(true).mode(0o600);
+            let file = named.open(&path)?;
+            std::fs::remove_file(&path)?;
+            file
         };
         Ok(Self { file, end: 0, parts: Vec::new() })
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::core::list::MAX_LINE;
 
-/// A list as text. At most a line and [`HEAD`] bytes of it are in memory.
+/// A list as text. At most a line and its first 64 KiB are in memory.
 pub struct Text {
     head: Vec<u8>,
     from: Box<dyn BufRead + Send>,
