@@ -723,7 +723,7 @@ fn harm(policy: &Policy, dial: &OwnDial) -> Option<Harm> {
             Verdict::Watch(_) | Verdict::Pass(_) => None,
         };
     let begun = clock::now();
-    for name in names().take(MOST_ASKED) {
+    for name in MOST_USED.into_iter().chain(names()).take(MOST_ASKED) {
         if clock::now().since(begun) > LONGEST_ASKING {
             return None; // nobody answers
         }
@@ -739,8 +739,31 @@ fn harm(policy: &Policy, dial: &OwnDial) -> Option<Harm> {
 /// Between looks whether a list is due.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
 const STEP: u64 = 256 * 1024; // bytes between two signs of progress
-/// Names of `never-block` whose addresses are looked up after a change. Those of
-/// captive portals come first in the pack.
-const MOST_ASKED: usize = 12;
+/// Names of `never-block` by which most devices tell whether they are online.
+const MOST_USED: [&str; 6] = [
+    "connectivitycheck.gstatic.com",
+    "captive.apple.com",
+    "www.msftconnecttest.com",
+    "detectportal.firefox.com",
+    "connectivitycheck.android.com",
+    "clients3.google.com",
+];
+/// Names of `never-block` whose addresses are looked up after a change, those first.
+const MOST_ASKED: usize = 16;
 /// After this no other name is looked up: without a network each takes seconds.
 const LONGEST_ASKING: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_looked_up_first_is_protected() {
+        let policy = Policy::builder(Arc::new(crate::core::rules::RuleSet::embedded())).build();
+        for name in MOST_USED {
+            let verdict = policy.judge(clock::now(), name, &Client::Host(None));
+            let pass = matches!(verdict, Verdict::Pass(crate::core::verdict::Why::NeverBlock(_)));
+            assert!(pass, "{name}: {verdict:?}");
+        }
+    }
+}
