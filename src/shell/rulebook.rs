@@ -24,9 +24,9 @@ use crate::shell::config_file::{self, ConfigFileError, DEFAULT_PATH};
 use crate::shell::list_sources;
 use crate::shell::lists::original::Originals;
 use crate::shell::lists::{self, Compiled, Input, ListError};
-use crate::shell::subscriptions::Store;
 use crate::shell::schedules::Schedules;
 use crate::shell::state::State;
+use crate::shell::subscriptions::Store;
 
 /// Lists as they were compiled, from which policies are made quickly.
 #[derive(Debug)]
@@ -174,7 +174,9 @@ impl Rulebook {
     /// not for the daemon's loop.
     #[must_use]
     pub fn originals(&self) -> Originals {
-        Originals::new(self.inputs.iter().map(|input| (input.source.name.clone(), input.text.clone())))
+        Originals::new(
+            self.inputs.iter().map(|input| (input.source.name.clone(), input.text.clone())),
+        )
     }
 
     /// Gives the memory back that is only needed to confirm a verdict; it returns by
@@ -213,18 +215,21 @@ impl Rulebook {
             .canaries(config.canaries)
             .devices(config.devices.iter().cloned())
             .user_rules(user);
+        let mut change = None;
         for list in &self.sources {
-            let (mode, _) = list_sources::mode(list, state, wall);
-            builder = builder
-                .list_mode(&list.name, mode)
-                .list_limits(&list.name, list.limits.clone());
+            let (mode, until) = list_sources::mode(list, state, wall);
+            let left = until.map(|until| until.saturating_sub(wall).max(0).unsigned_abs());
+            let then = left.map(|left| now + Duration::from_secs(left));
+            change = [change, then].into_iter().flatten().min();
+            builder =
+                builder.list_mode(&list.name, mode).list_limits(&list.name, list.limits.clone());
         }
         let configured = config.vendors.iter().map(|(key, mode)| (key, mode.value));
         let chosen = state.vendors.iter().filter_map(|(key, vendor)| Some((key, vendor.mode?)));
         for (key, mode) in configured.chain(chosen) {
             builder = builder.vendor(key, mode);
         }
-        (Arc::new(at_this_time(builder, config, now).build()), problems)
+        (Arc::new(at_this_time(builder, config, now, change).build()), problems)
     }
 }
 
@@ -260,17 +265,24 @@ fn healed(source: &ListSource, store: &Store) -> Option<(Input, String)> {
     Some((input(source, store).ok()?, said))
 }
 
-/// Tells the policy which schedules hold now, and when to make it anew. Where
-/// nothing is limited to a schedule nobody is woken for one.
-fn at_this_time(builder: policy::Builder, config: &Config, now: Instant) -> policy::Builder {
+/// Tells the policy which schedules hold now, and when to make it anew: when one of
+/// them changes, or at `change`. Where nothing is limited to a schedule nobody is
+/// woken for one.
+fn at_this_time(
+    builder: policy::Builder,
+    config: &Config,
+    now: Instant,
+    change: Option<Instant>,
+) -> policy::Builder {
     let all = config.schedules.iter().map(|(name, schedule)| (name.as_str(), schedule));
     let used: Vec<_> = all.filter(|(name, _)| builder.uses_schedule(name)).collect();
     if used.is_empty() {
-        return builder;
+        return builder.next_change(change);
     }
     let (schedules, wall) = (Schedules::new(used, TimeZone::system()), Timestamp::now());
-    let change = schedules.until_change(wall).map(|left| now + left.min(LOOK_AGAIN));
-    builder.schedules(schedules.active(wall)).next_change(change)
+    let next = schedules.until_change(wall).map(|left| now + left.min(LOOK_AGAIN));
+    let next = [next, change].into_iter().flatten().min();
+    builder.schedules(schedules.active(wall)).next_change(next)
 }
 
 /// What is wrong with a rule for a time that the configuration does not know.
@@ -320,6 +332,7 @@ mod tests {
     use super::*;
     use crate::core::flow::Client;
     use crate::core::verdict::Verdict;
+    use crate::shell::state::ListMode;
 
     /// What is said of this configuration, with its directory as `DIR`.
     fn said(name: &str, text: &str) -> Result<Config, String> {
@@ -400,6 +413,25 @@ mod tests {
         let (policy, problems) = policy(text, vec![rule(Some("nihgt"))]);
         assert!(!is_blocked(&policy));
         assert!(problems[0].contains("[schedules] has no \"nihgt\""), "{problems:?}");
+    }
+
+    #[test]
+    fn a_mode_for_a_while_ends_by_itself() {
+        let text = "[[lists]]\nurl = 'https://lists.example/a'\nname = 'a'\n";
+        let config = Config::parse(&format!("state_dir = '/nowhere'\n{text}")).unwrap();
+        let mut state = State::default();
+        let mut ends = |mode: Option<ListMode>| {
+            state.list_modes = mode.into_iter().map(|mode| ("a".into(), mode)).collect();
+            let book = Rulebook::read(&config, None, &state, || {}).unwrap();
+            let now = clock::now();
+            book.policy(&config, &state).0.next_end(now).map(|then| then.since(now).as_secs())
+        };
+        let until = |seconds| Some(clock::wall_seconds() + seconds);
+        assert_eq!(ends(None), None);
+        assert_eq!(ends(Some(ListMode { mode: Mode::Off, until: None })), None);
+        let left = ends(Some(ListMode { mode: Mode::Off, until: until(100) })).unwrap();
+        assert!((98..=100).contains(&left), "{left}");
+        assert_eq!(ends(Some(ListMode { mode: Mode::Off, until: until(-1) })), None);
     }
 
     #[test]

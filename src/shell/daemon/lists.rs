@@ -16,10 +16,10 @@ use super::Daemon;
 use super::requests::needs_restart;
 use crate::config::{Config, ListSource};
 use crate::core::catalog::{self, Action, Subject};
+use crate::core::flow::Client;
 use crate::core::policy::Policy;
 use crate::core::rules::Kind;
-use crate::core::flow::Client;
-use crate::core::verdict::{Mode, Verdict};
+use crate::core::verdict::{Mode, RuleRef, Verdict};
 use crate::request::{ListChange, ListProgress, Response};
 use crate::shell::control::server::Reply;
 use crate::shell::own_dial::OwnDial;
@@ -54,14 +54,11 @@ pub(super) struct Done {
 
 enum What {
     /// New rules, or why there are none.
-    Rules {
-        rules: Result<Box<(Config, Rulebook)>, String>,
-        after: After,
-    },
+    Rules { rules: Result<Box<(Config, Rulebook)>, String>, after: After },
     /// Nothing to put in force.
     Nothing { word: Result<Option<String>, String>, tried: Vec<ListId> },
     /// What a look at the rules in force came to.
-    Checked { harm: Option<String>, after: After },
+    Checked { harm: Option<Harm>, after: After },
 }
 
 /// What belongs to new rules.
@@ -71,16 +68,34 @@ struct After {
     state: Option<Box<dyn FnOnce(&mut State) + Send>>,
     /// Lists that were tried to be updated.
     tried: Vec<ListId>,
-    /// Lists whose version of before comes back if the rules do harm.
-    undo: Vec<ListId>,
+    /// What is taken back if the rules do harm.
+    undo: Vec<Undo>,
     /// The list whose text is forgotten once it is not in use.
     forget: Option<ListId>,
     /// The last word to whoever asked.
     word: Option<String>,
     /// The configuration was read anew.
     reloaded: bool,
-    /// They are the rules of before, which came back.
+    /// They are rules that were taken back, for this reason.
     is_undo: Option<String>,
+}
+
+/// A change of lists that can be taken back.
+enum Undo {
+    /// A version came; the one before it comes back.
+    NewVersion(ListId),
+    /// The user went back; the version that was in force comes back.
+    OldVersion(ListId),
+    /// A list was added; it goes.
+    Added(String),
+}
+
+/// Something that must stay reachable and is not.
+struct Harm {
+    /// What, and which rule blocks it.
+    why: String,
+    /// The list of that rule.
+    list: String,
 }
 
 /// What a thread needs.
@@ -149,14 +164,18 @@ impl Daemon {
             return reply.give(Response::Failed(why.into()));
         }
         match change {
-            ListChange::Mode { list, mode, seconds } => self.set_list_mode(&list, mode, seconds, reply),
+            ListChange::Mode { list, mode, seconds } => {
+                self.set_list_mode(&list, mode, seconds, reply)
+            }
             ListChange::Add(list) => self.work(Some(reply), move |tools| tools.add(&list)),
             ListChange::Remove { list } => self.work(Some(reply), move |tools| tools.remove(&list)),
             ListChange::Rollback { list } => self.work(Some(reply), move |tools| {
-                tools.store_change(&list, "is back", |store, id, now| store.rollback(id, now))
+                let back = |store: &Store, id: &ListId, now| store.rollback(id, now);
+                tools.store_change(&list, "is back", Undo::OldVersion, back)
             }),
             ListChange::Accept { list } => self.work(Some(reply), move |tools| {
-                tools.store_change(&list, "is accepted", |store, id, now| store.accept(id, now))
+                let accept = |store: &Store, id: &ListId, now| store.accept(id, now);
+                tools.store_change(&list, "is accepted", Undo::NewVersion, accept)
             }),
             ListChange::Update { lists } => {
                 self.work(Some(reply), move |tools| tools.update_named(&lists));
@@ -168,6 +187,7 @@ impl Daemon {
     /// an idle device sleeps on.
     pub(super) fn look_after_lists(&mut self) {
         let now = clock::now();
+        self.end_list_modes();
         if self.lists.working || now < self.lists.look_again {
             return;
         }
@@ -177,6 +197,20 @@ impl Daemon {
         let due: Vec<_> = self.lists.records.iter().filter(due).map(|r| r.source.clone()).collect();
         if !due.is_empty() {
             self.work(None, move |tools| tools.update(&due));
+        }
+    }
+
+    /// Modes whose time is over leave the state. What was off must be compiled for that.
+    fn end_list_modes(&mut self) {
+        let modes = &self.state.list_modes;
+        if self.lists.working || modes.values().all(|chosen| chosen.until.is_none()) {
+            return;
+        }
+        let wall = clock::wall_seconds();
+        let is_over = |chosen: &ListMode| chosen.until.is_some_and(|until| until <= wall);
+        if modes.values().any(is_over) {
+            self.change_state(|state| state.list_modes.retain(|_, chosen| !is_over(chosen)));
+            self.work(None, |tools| What::Rules { rules: tools.rules(), after: After::default() });
         }
     }
 
@@ -198,7 +232,10 @@ impl Daemon {
                 self.tell_word(Err(problem), reply);
             }
             What::Rules { rules: Ok(made), after } => self.put_in_force(*made, after, reply),
-            What::Checked { harm: None, after } => self.tell_word(Ok(after.word), reply),
+            What::Checked { harm: None, after } => {
+                self.problems.set("lists", after.is_undo.clone());
+                self.tell_word(after.is_undo.map_or(Ok(after.word), Err), reply);
+            }
             What::Checked { harm: Some(harm), after } => self.go_back(harm, after, reply),
         }
         if !self.lists.working && !self.lists.again.is_empty() {
@@ -232,15 +269,7 @@ impl Daemon {
         if let Some(id) = after.forget.take() {
             let _ = self.lists.store.remove(&id); // a file list has nothing there
         }
-        match &after.is_undo {
-            Some(harm) => {
-                let word = format!("{harm}; the version before is in force again");
-                log::error!("{word}");
-                self.problems.set("lists", Some(word.clone()));
-                self.tell_word(Err(word), reply);
-            }
-            None => self.check_reach(after, reply),
-        }
+        self.check_reach(after, reply);
     }
 
     /// Notes since when lists are in use, and what is fetched by itself.
@@ -253,8 +282,8 @@ impl Daemon {
             .filter(|source| source.watch_for.is_some())
             .map(|source| source.id.clone())
             .collect();
-        let news = change.is_some()
-            || on_trial.iter().any(|id| !self.state.lists_since.contains_key(id));
+        let news =
+            change.is_some() || on_trial.iter().any(|id| !self.state.lists_since.contains_key(id));
         if news {
             self.change_state(|state| {
                 if let Some(change) = change {
@@ -312,22 +341,48 @@ impl Daemon {
         self.work(reply, move |tools| What::Checked { harm: harm(&policy, &tools.dial), after });
     }
 
-    fn go_back(&mut self, harm: String, after: After, reply: Option<Reply>) {
-        if after.undo.is_empty() {
-            // Nothing new came, so nothing old would help: the user must know.
-            log::error!("{harm}");
-            self.problems.set("lists", Some(harm.clone()));
-            return self.tell_word(Err(harm), reply);
+    /// Takes back what did harm. A list that has nothing to go back to is switched
+    /// off; so this ends, at the latest when all are.
+    fn go_back(&mut self, harm: Harm, mut after: After, reply: Option<Reply>) {
+        log::error!("{}", harm.why);
+        let undo = std::mem::take(&mut after.undo);
+        let culprit = self.rulebook.sources().iter().find(|source| source.name == harm.list);
+        let culprit = culprit.map(|source| source.id.clone());
+        let before = after.is_undo.map(|word| format!("{word}; ")).unwrap_or_default();
+        if undo.is_empty() && culprit.is_none() {
+            // No list does it, so no list can be blamed: the user must know.
+            let why = format!("{before}{}", harm.why);
+            self.problems.set("lists", Some(why.clone()));
+            return self.tell_word(Err(why), reply);
         }
         self.work(reply, move |tools| {
-            let now = clock::wall_seconds();
-            for id in &after.undo {
-                if let Err(error) = tools.store.rollback(id, now) {
-                    log::warn!("{error}");
-                }
+            let (done, mut gone, mut off) = tools.take_back(undo);
+            if done.is_empty() {
+                off.extend(culprit);
             }
-            let after = After { is_undo: Some(harm), ..After::default() };
-            What::Rules { rules: tools.rules(), after }
+            let word = match &off[..] {
+                [] => done,
+                [..] => format!("list {} is switched off", off.join(", ")),
+            };
+            let forget = gone.first().and_then(|id| id.parse().ok());
+            let change = move |state: &mut State| {
+                for id in gone.drain(..) {
+                    state.lists.remove(&id);
+                    state.list_modes.remove(&id);
+                    state.lists_since.remove(&id);
+                }
+                let is_off = ListMode { mode: Mode::Off, until: None };
+                state.list_modes.extend(off.drain(..).map(|id| (id, is_off)));
+            };
+            let mut state = tools.state.clone();
+            change.clone()(&mut state);
+            let after = After {
+                state: Some(Box::new(change)),
+                forget,
+                is_undo: Some(format!("{before}{}; {word}", harm.why)),
+                ..After::default()
+            };
+            What::Rules { rules: tools.rules_with(&state), after }
         });
     }
 
@@ -343,10 +398,13 @@ impl Daemon {
         });
         if (before == Mode::Off) == (mode == Mode::Off) {
             self.renew_policy();
-            return reply.give(Response::Done(None));
+            return self.check_reach(After::default(), Some(reply));
         }
         // What is off is not compiled.
-        self.work(Some(reply), |tools| What::Rules { rules: tools.rules(), after: After::default() });
+        self.work(Some(reply), |tools| What::Rules {
+            rules: tools.rules(),
+            after: After::default(),
+        });
     }
 
     fn tell_word(&mut self, word: Result<Option<String>, String>, reply: Option<Reply>) {
@@ -448,7 +506,8 @@ impl Tools {
             let _ = tried.iter().try_for_each(|id| self.store.remove(id));
             return Err(format!("not added: {problem}"));
         }
-        let after = After { state: Some(Box::new(change)), tried, ..After::default() };
+        let undo = vec![Undo::Added(source.id)];
+        let after = After { state: Some(Box::new(change)), tried, undo, ..After::default() };
         Ok(What::Rules { rules: Ok(rules), after })
     }
 
@@ -485,6 +544,7 @@ impl Tools {
         &self,
         called: &str,
         done: &str,
+        undo: impl FnOnce(ListId) -> Undo,
         change: impl FnOnce(&Store, &ListId, i64) -> Result<crate::shell::subscriptions::Version, E>,
     ) -> What {
         let nothing = |why: String| What::Nothing { word: Err(why), tried: Vec::new() };
@@ -499,10 +559,37 @@ impl Tools {
             Err(error) => nothing(error.to_string()),
             Ok(version) => {
                 let word = format!("version {} of {called} {done}", version.number);
-                let after = After { word: Some(word), ..After::default() };
+                let undo = vec![undo(subscription.id)];
+                let after = After { word: Some(word), undo, ..After::default() };
                 What::Rules { rules: self.rules(), after }
             }
         }
+    }
+
+    /// Takes changes back: what was done in words, the lists that are no longer there,
+    /// and those that have no version to go back to.
+    fn take_back(&self, undo: Vec<Undo>) -> (String, Vec<String>, Vec<String>) {
+        let (mut done, mut gone, mut off) = (String::new(), Vec::new(), Vec::new());
+        let now = clock::wall_seconds();
+        for undo in undo {
+            let (back, id) = match undo {
+                Undo::Added(id) => {
+                    done = "it was not added".into();
+                    gone.push(id);
+                    continue;
+                }
+                Undo::NewVersion(id) => (self.store.rollback(&id, now), id),
+                Undo::OldVersion(id) => (self.store.accept(&id, now), id),
+            };
+            match back {
+                Ok(_) => done = "the version before is in force again".into(),
+                Err(error) => {
+                    log::warn!("{error}");
+                    off.push(id.to_string());
+                }
+            }
+        }
+        (done, gone, off)
     }
 
     fn update_named(&self, called: &[String]) -> What {
@@ -534,12 +621,14 @@ impl Tools {
             .iter()
             .zip(&outcomes)
             .filter(|(_, outcome)| updated(outcome))
-            .map(|(source, _)| source.id.clone())
+            .map(|(source, _)| Undo::NewVersion(source.id.clone()))
             .collect();
+        let held = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Quarantined { .. }));
         let failed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Failed { .. }));
         let failed = failed.count();
         if undo.is_empty() {
             let word = match failed {
+                0 if held => Ok(Some("Nothing new is in force.".into())),
                 0 => Ok(Some("Nothing new.".into())),
                 _ => Err(format!("{failed} of {} lists could not be updated", due.len())),
             };
@@ -605,8 +694,9 @@ fn no_such(called: &str) -> String {
 }
 
 /// What of that which must stay reachable is not, by this policy: by name, or because its
-/// addresses are blocked. An upstream that does not answer is no harm of ours.
-fn harm(policy: &Policy, dial: &OwnDial) -> Option<String> {
+/// addresses are blocked. An upstream that does not answer is no harm of ours, and what
+/// the user blocks on purpose is none of any list's.
+fn harm(policy: &Policy, dial: &OwnDial) -> Option<Harm> {
     let pack = catalog::pack("never-block")?;
     let names = || {
         pack.entries.iter().filter_map(|entry| match &entry.subject {
@@ -614,27 +704,33 @@ fn harm(policy: &Policy, dial: &OwnDial) -> Option<String> {
             _ => None,
         })
     };
+    let harm = |name: &str, rule: RuleRef, subject: &str, what: &str| {
+        let text = policy.rule_text(rule, subject);
+        let (line, list) = (text.line, text.list.to_string());
+        let why =
+            format!("{name} must stay reachable, and line {line} of list {list:?} blocks {what}");
+        Some(Harm { why, list })
+    };
     if let Some((name, rule)) = policy.would_block(names()) {
-        let text = policy.rule_text(rule, name);
-        return Some(format!(
-            "{name} must stay reachable, and line {} of list {:?} blocks it",
-            text.line, text.list
-        ));
+        return harm(name, rule, name, "it");
     }
     // Address rules are rare; without any there is nothing to ask.
-    let blocks = |address: IpAddr| match policy.judge_address(clock::now(), address, &Client::Host(None)) {
-        Verdict::Block(stop) => Some(stop.rule),
-        Verdict::Watch(_) | Verdict::Pass(_) => None,
-    };
     policy.rules().prefixes().next()?;
+    let is_of_a_list = |rule: &RuleRef| usize::from(rule.list) < policy.rules().lists().len();
+    let blocks =
+        |address: IpAddr| match policy.judge_address(clock::now(), address, &Client::Host(None)) {
+            Verdict::Block(stop) => Some(stop.rule).filter(is_of_a_list),
+            Verdict::Watch(_) | Verdict::Pass(_) => None,
+        };
+    let begun = clock::now();
     for name in names().take(MOST_ASKED) {
+        if clock::now().since(begun) > LONGEST_ASKING {
+            return None; // nobody answers
+        }
         let Ok(addresses) = dial.resolve(name) else { continue };
         if let Some((address, rule)) = addresses.iter().find_map(|&a| Some((a, blocks(a)?))) {
-            let text = policy.rule_text(rule, &address.to_string());
-            return Some(format!(
-                "{name} must stay reachable, and line {} of list {:?} blocks its address {address}",
-                text.line, text.list
-            ));
+            let subject = address.to_string();
+            return harm(name, rule, &subject, &format!("its address {subject}"));
         }
     }
     None
@@ -646,3 +742,5 @@ const STEP: u64 = 256 * 1024; // bytes between two signs of progress
 /// Names of `never-block` whose addresses are looked up after a change. Those of
 /// captive portals come first in the pack.
 const MOST_ASKED: usize = 12;
+/// After this no other name is looked up: without a network each takes seconds.
+const LONGEST_ASKING: Duration = Duration::from_secs(10);
