@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use super::list_server::TRUSTED;
 use super::{Node, Ran, within};
 
 /// A daemon, and everything one asks of it.
@@ -52,7 +53,8 @@ impl Node {
         let mut command = self.program(&["run"]);
         let log = fs::File::create(self.dir().join("optout.log")).expect("tmpfs");
         command.stdout(log.try_clone().expect("a descriptor")).stderr(log);
-        let child = command.env("NOTIFY_SOCKET", &ready).spawn().expect("nsenter(1) starts");
+        command.env("NOTIFY_SOCKET", &ready).env("SSL_CERT_FILE", TRUSTED);
+        let child = command.spawn().expect("nsenter(1) starts");
         Daemon { node: self, child, notified, begun, ready_in: Duration::ZERO }
     }
 

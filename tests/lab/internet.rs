@@ -114,13 +114,11 @@ pub(super) fn addresses() -> String {
          route add 192.0.2.0/24 via 198.51.100.2\n\
          route add 2001:db8:1::/64 via 2001:db8:2::2\n"
         .to_owned();
-    let all = [ISP, FOREIGN, ORDINARY, VENDOR, HARD_CODED, NEVER_BLOCK];
-    for address in all.as_flattened() {
-        let (device, flag) = match address {
-            _ if ISP.contains(address) => ("eth0", " nodad"),
-            _ => ("lo", ""),
-        };
-        let flag = if address.is_ipv4() { "" } else { flag };
+    let all = [ISP, FOREIGN, ORDINARY, VENDOR, HARD_CODED, NEVER_BLOCK, LISTS];
+    for address in all.as_flattened().iter().chain(&LISTS_AT_HOME) {
+        let device = if ISP.contains(address) { "eth0" } else { "lo" };
+        // Also on lo an address cannot be bound while it is looked for elsewhere.
+        let flag = if address.is_ipv4() { "" } else { " nodad" };
         let _ = writeln!(batch, "addr add {address} dev {device}{flag}");
     }
     batch
@@ -201,6 +199,10 @@ pub(crate) const VENDOR: [IpAddr; 2] = [v4(203, 0, 113, 66), v6(8, 0x66)];
 pub(crate) const HARD_CODED: [IpAddr; 2] = [v4(203, 0, 113, 67), v6(8, 0x67)];
 /// What must stay reachable.
 pub(crate) const NEVER_BLOCK: [IpAddr; 2] = [v4(203, 0, 113, 20), v6(8, 0x20)];
+/// A server of lists; see `list_server.rs`.
+pub(crate) const LISTS: [IpAddr; 2] = [v4(203, 0, 113, 30), v6(8, 0x30)];
+/// The same, where no public list can be.
+pub(crate) const LISTS_AT_HOME: [IpAddr; 1] = [v4(10, 9, 8, 7)];
 /// Strings of 200 bytes in the TXT record of `big.ordinary.example`: too much for a datagram.
 pub(crate) const BIG_TXT: usize = 40;
 
@@ -213,6 +215,10 @@ const NAMES: &[(&str, &[IpAddr])] = &[
     ("ads.listed.example", &VENDOR),
     ("open.oneplus.net", &VENDOR),
     ("connectivitycheck.gstatic.com", &NEVER_BLOCK),
+    ("captive.apple.com", &NEVER_BLOCK),
+    ("lists.example", &LISTS),
+    ("home.lists.example", &LISTS_AT_HOME),
+    ("self.lists.example", &[v4(127, 0, 0, 1)]),
     ("use-application-dns.net", &ORDINARY),
     ("mask.icloud.com", &ORDINARY),
     ("up.lab.example", &ORDINARY),

@@ -19,6 +19,7 @@ pub(crate) mod dns;
 mod evidence;
 mod internet;
 mod isolate;
+pub(crate) mod list_server;
 mod node;
 
 use std::io::Write as _;
@@ -29,7 +30,7 @@ use std::time::{Duration, Instant};
 pub(crate) use daemon::Daemon;
 pub(crate) use evidence::{Counters, Snapshot};
 pub(crate) use internet::{
-    BIG_TXT, FOREIGN, HARD_CODED, ISP, Internet, NEVER_BLOCK, ORDINARY, VENDOR, page,
+    BIG_TXT, FOREIGN, HARD_CODED, ISP, Internet, LISTS, NEVER_BLOCK, ORDINARY, VENDOR, page,
 };
 use isolate::INSIDE;
 pub(crate) use isolate::{isolated, isolated_or_skip_reason};
