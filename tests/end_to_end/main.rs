@@ -12,6 +12,7 @@ mod lab_itself;
 mod lifecycle;
 mod programs;
 mod router_address;
+mod subscriptions;
 mod switches;
 mod upstream_answers;
 mod ways;
