@@ -332,6 +332,7 @@ mod tests {
     use super::*;
     use crate::core::flow::Client;
     use crate::core::verdict::Verdict;
+    use crate::shell::state::ListMode;
 
     /// What is said of this configuration, with its directory as `DIR`.
     fn said(name: &str, text: &str) -> Result<Config, String> {
@@ -412,6 +413,25 @@ mod tests {
         let (policy, problems) = policy(text, vec![rule(Some("nihgt"))]);
         assert!(!is_blocked(&policy));
         assert!(problems[0].contains("[schedules] has no \"nihgt\""), "{problems:?}");
+    }
+
+    #[test]
+    fn a_mode_for_a_while_ends_by_itself() {
+        let text = "[[lists]]\nurl = 'https://lists.example/a'\nname = 'a'\n";
+        let config = Config::parse(&format!("state_dir = '/nowhere'\n{text}")).unwrap();
+        let mut state = State::default();
+        let mut ends = |mode: Option<ListMode>| {
+            state.list_modes = mode.into_iter().map(|mode| ("a".into(), mode)).collect();
+            let book = Rulebook::read(&config, None, &state, || {}).unwrap();
+            let now = clock::now();
+            book.policy(&config, &state).0.next_end(now).map(|then| then.since(now).as_secs())
+        };
+        let until = |seconds| Some(clock::wall_seconds() + seconds);
+        assert_eq!(ends(None), None);
+        assert_eq!(ends(Some(ListMode { mode: Mode::Off, until: None })), None);
+        let left = ends(Some(ListMode { mode: Mode::Off, until: until(100) })).unwrap();
+        assert!((98..=100).contains(&left), "{left}");
+        assert_eq!(ends(Some(ListMode { mode: Mode::Off, until: until(-1) })), None);
     }
 
     #[test]

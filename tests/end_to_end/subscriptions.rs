@@ -94,7 +94,6 @@ fn shown(daemon: &Daemon<'_>, list: &str) -> Value {
     daemon.json(&["lists", "show", list, "--json"])
 }
 
-/// The list `l` has this many rules of as many versions in force, and this problem.
 #[track_caller]
 fn assert_contains(text: &str, parts: &[&str]) {
     for part in parts {
