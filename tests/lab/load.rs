@@ -22,6 +22,8 @@ pub(crate) struct Load<N> {
 pub(crate) struct Answered {
     sent: usize,
     answered: usize,
+    /// The number of each question that has no answer, and when it was asked.
+    lost: Vec<(usize, Duration)>,
     longest: Duration,
 }
 
@@ -84,6 +86,12 @@ impl<N: Fn(u32) -> String + Sync> Load<N> {
         Answered {
             sent: sent.len(),
             answered: sent.iter().filter(|(_, took)| took.is_some()).count(),
+            lost: sent
+                .iter()
+                .enumerate()
+                .filter(|(_, (_, took))| took.is_none())
+                .map(|(n, (when, _))| (n, when.duration_since(begun)))
+                .collect(),
             longest: sent.iter().filter_map(|(_, took)| *took).max().unwrap_or_default(),
         }
     }
@@ -92,18 +100,19 @@ impl<N: Fn(u32) -> String + Sync> Load<N> {
 impl Answered {
     /// Questions without an answer.
     pub(crate) fn lost(&self) -> usize {
-        self.sent - self.answered
+        self.lost.len()
     }
 }
 
 impl std::fmt::Display for Answered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { sent, answered, longest } = self;
-        write!(
-            f,
-            "{answered} of {sent} questions answered, the last after {} ms",
-            longest.as_millis()
-        )
+        let Self { sent, answered, longest, lost } = self;
+        let ms = longest.as_millis();
+        write!(f, "{answered} of {sent} questions answered, the slowest after {ms} ms")?;
+        let (Some(first), Some(last)) = (lost.first(), lost.last()) else { return Ok(()) };
+        let passed = lost.iter().filter(|(n, _)| n.is_multiple_of(20)).count();
+        let (first, last) = (first.1.as_millis(), last.1.as_millis());
+        write!(f, "; lost from {first} to {last} ms, {passed} of them every twentieth")
     }
 }
 
