@@ -192,7 +192,7 @@ mod tests {
     fn two_lists_with_one_id_cannot_be() {
         let one = added(&list("/etc/a/hosts")).unwrap();
         let two = added(&list("/etc/b/hosts")).unwrap();
-        assert!(clash(&[one.clone()], &two).unwrap().contains("/etc/a/hosts"));
+        assert!(clash(std::slice::from_ref(&one), &two).unwrap().contains("/etc/a/hosts"));
         let other = added(&AddedList { name: Some("b".into()), ..list("/etc/b/hosts") }).unwrap();
         assert_eq!(clash(&[one.clone()], &other), None);
         assert_eq!(find(&[one, other], "b").unwrap().name, "b");

@@ -5,30 +5,27 @@
 //! After new rules are in force, another thread looks whether what must stay
 //! reachable still is. If not, the rules of before come back.
 
-use std::net::IpAddr;
-use std::path::PathBuf;
+mod reach;
+mod work;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::reach::{Harm, harm};
+use self::work::{Tools, no_such};
 use super::Daemon;
 use super::requests::needs_restart;
 use crate::config::{Config, ListSource};
-use crate::core::catalog::{self, Action, Subject};
-use crate::core::flow::Client;
-use crate::core::policy::Policy;
 use crate::core::rules::Kind;
-use crate::core::verdict::{Mode, RuleRef, Verdict};
+use crate::core::verdict::Mode;
 use crate::request::{ListChange, ListProgress, Response};
 use crate::shell::control::server::Reply;
 use crate::shell::own_dial::OwnDial;
 use crate::shell::rulebook::Rulebook;
 use crate::shell::state::{ListMode, State};
-use crate::shell::subscriptions::{
-    Bounds, Dial, Fetcher, ListId, Outcome, Record, Schedule, Source, Store, Updater, survey,
-    system_roots,
-};
+use crate::shell::subscriptions::{ListId, Record, Schedule, Store};
 use crate::shell::{clock, list_sources, lists};
 
 /// The lists of the daemon, and what is under way.
@@ -61,11 +58,14 @@ enum What {
     Checked { harm: Option<Harm>, after: After },
 }
 
+/// A change of the state that goes with other rules.
+pub(super) type Change = Box<dyn FnOnce(&mut State) + Send>;
+
 /// What belongs to new rules.
 #[derive(Default)]
 struct After {
     /// The state that goes with them, if it is another.
-    state: Option<Box<dyn FnOnce(&mut State) + Send>>,
+    state: Option<Change>,
     /// Lists that were tried to be updated.
     tried: Vec<ListId>,
     /// What is taken back if the rules do harm.
@@ -88,24 +88,6 @@ enum Undo {
     OldVersion(ListId),
     /// A list was added; it goes.
     Added(String),
-}
-
-/// Something that must stay reachable and is not.
-struct Harm {
-    /// What, and which rule blocks it.
-    why: String,
-    /// The list of that rule.
-    list: String,
-}
-
-/// What a thread needs.
-struct Tools {
-    config: Config,
-    config_path: Option<PathBuf>,
-    state: State,
-    store: Store,
-    dial: OwnDial,
-    reply: Option<Reply>,
 }
 
 impl Lists {
@@ -165,7 +147,7 @@ impl Daemon {
         }
         match change {
             ListChange::Mode { list, mode, seconds } => {
-                self.set_list_mode(&list, mode, seconds, reply)
+                self.set_list_mode(&list, mode, seconds, reply);
             }
             ListChange::Add(list) => self.work(Some(reply), move |tools| tools.add(&list)),
             ListChange::Remove { list } => self.work(Some(reply), move |tools| tools.remove(&list)),
@@ -220,7 +202,7 @@ impl Daemon {
         match what {
             What::Nothing { word, tried } => {
                 self.note_tries(&tried);
-                self.tell_word(word, reply);
+                Self::tell_word(word, reply);
             }
             What::Rules { rules: Err(problem), after } => {
                 if after.reloaded {
@@ -229,12 +211,12 @@ impl Daemon {
                     self.problems.set("configuration", Some(problem.clone()));
                 }
                 self.note_tries(&after.tried);
-                self.tell_word(Err(problem), reply);
+                Self::tell_word(Err(problem), reply);
             }
             What::Rules { rules: Ok(made), after } => self.put_in_force(*made, after, reply),
             What::Checked { harm: None, after } => {
                 self.problems.set("lists", after.is_undo.clone());
-                self.tell_word(after.is_undo.map_or(Ok(after.word), Err), reply);
+                Self::tell_word(after.is_undo.map_or(Ok(after.word), Err), reply);
             }
             What::Checked { harm: Some(harm), after } => self.go_back(harm, after, reply),
         }
@@ -273,7 +255,7 @@ impl Daemon {
     }
 
     /// Notes since when lists are in use, and what is fetched by itself.
-    pub(super) fn know_lists(&mut self, change: Option<Box<dyn FnOnce(&mut State) + Send>>) {
+    pub(super) fn know_lists(&mut self, change: Option<Change>) {
         let wall = clock::wall_seconds();
         let on_trial: Vec<_> = self
             .rulebook
@@ -353,7 +335,7 @@ impl Daemon {
             // No list does it, so no list can be blamed: the user must know.
             let why = format!("{before}{}", harm.why);
             self.problems.set("lists", Some(why.clone()));
-            return self.tell_word(Err(why), reply);
+            return Self::tell_word(Err(why), reply);
         }
         self.work(reply, move |tools| {
             let (done, mut gone, mut off) = tools.take_back(undo);
@@ -407,7 +389,7 @@ impl Daemon {
         });
     }
 
-    fn tell_word(&mut self, word: Result<Option<String>, String>, reply: Option<Reply>) {
+    fn tell_word(word: Result<Option<String>, String>, reply: Option<Reply>) {
         let Some(reply) = reply else {
             if let Err(why) = word {
                 log::warn!("{why}");
@@ -445,325 +427,5 @@ impl Daemon {
     }
 }
 
-impl Tools {
-    fn tell(&self, progress: ListProgress) {
-        if let Some(reply) = &self.reply {
-            let _ = reply.offer(Response::Progress(progress)); // who reads slowly misses a step
-        }
-    }
-
-    fn compiling(&self) {
-        self.tell(ListProgress::Compiling);
-    }
-
-    fn rules(&self) -> Result<Box<(Config, Rulebook)>, String> {
-        self.rules_with(&self.state)
-    }
-
-    fn rules_with(&self, state: &State) -> Result<Box<(Config, Rulebook)>, String> {
-        let named = self.config_path.as_deref();
-        Rulebook::read(&self.config, named, state, || self.compiling())
-            .map(|rulebook| Box::new((self.config.clone(), rulebook)))
-            .map_err(|error| error.to_string())
-    }
-
-    fn sources(&self) -> Vec<ListSource> {
-        list_sources::all(&self.config, &self.state).0
-    }
-
-    fn add(&self, list: &crate::request::AddedList) -> What {
-        match self.try_add(list) {
-            Ok(what) => what,
-            Err(why) => What::Nothing { word: Err(why), tried: Vec::new() },
-        }
-    }
-
-    fn try_add(&self, list: &crate::request::AddedList) -> Result<What, String> {
-        let source = list_sources::added(list)?;
-        if let Some(why) = list_sources::clash(&self.sources(), &source) {
-            return Err(why);
-        }
-        let mut tried = Vec::new();
-        if let Some(subscription) = list_sources::subscription(&source) {
-            tried.push(subscription.id.clone());
-            let came = self.fetch(&[subscription]);
-            if let [Outcome::Failed { why } | Outcome::Quarantined { why }] = &came[..] {
-                let _ = tried.iter().try_for_each(|id| self.store.remove(id));
-                return Err(format!("not added: {why}"));
-            }
-        }
-        let (id, list) = (source.id.clone(), list.clone());
-        let change = move |state: &mut State| {
-            state.list_modes.remove(&id);
-            state.lists_since.remove(&id);
-            state.lists.insert(id.clone(), list.clone());
-        };
-        let mut state = self.state.clone();
-        change(&mut state);
-        let rules = self.rules_with(&state)?;
-        // Left out with a problem is not added.
-        if let Some(problem) = rules.1.problems().iter().find(|why| why.contains(&source.name)) {
-            let _ = tried.iter().try_for_each(|id| self.store.remove(id));
-            return Err(format!("not added: {problem}"));
-        }
-        let undo = vec![Undo::Added(source.id)];
-        let after = After { state: Some(Box::new(change)), tried, undo, ..After::default() };
-        Ok(What::Rules { rules: Ok(rules), after })
-    }
-
-    fn remove(&self, called: &str) -> What {
-        let sources = self.sources();
-        let nothing = |why: String| What::Nothing { word: Err(why), tried: Vec::new() };
-        let Some(source) = list_sources::find(&sources, called) else {
-            return nothing(no_such(called));
-        };
-        if !self.state.lists.contains_key(&source.id) {
-            return nothing(format!(
-                "list {called:?} stands in the configuration; take its [[lists]] table out there, \
-                 or `optout lists mode {called} off`"
-            ));
-        }
-        let id = source.id.clone();
-        let change = move |state: &mut State| {
-            state.lists.remove(&id);
-            state.list_modes.remove(&id);
-            state.lists_since.remove(&id);
-        };
-        let mut state = self.state.clone();
-        change(&mut state);
-        let after = After {
-            state: Some(Box::new(change)),
-            forget: source.id.parse().ok(),
-            ..After::default()
-        };
-        What::Rules { rules: self.rules_with(&state), after }
-    }
-
-    /// Changes which version of a list is in force.
-    fn store_change<E: std::fmt::Display>(
-        &self,
-        called: &str,
-        done: &str,
-        undo: impl FnOnce(ListId) -> Undo,
-        change: impl FnOnce(&Store, &ListId, i64) -> Result<crate::shell::subscriptions::Version, E>,
-    ) -> What {
-        let nothing = |why: String| What::Nothing { word: Err(why), tried: Vec::new() };
-        let sources = self.sources();
-        let Some(source) = list_sources::find(&sources, called) else {
-            return nothing(no_such(called));
-        };
-        let Some(subscription) = list_sources::subscription(source) else {
-            return nothing(format!("list {called:?} is a file, of which no versions are kept"));
-        };
-        match change(&self.store, &subscription.id, clock::wall_seconds()) {
-            Err(error) => nothing(error.to_string()),
-            Ok(version) => {
-                let word = format!("version {} of {called} {done}", version.number);
-                let undo = vec![undo(subscription.id)];
-                let after = After { word: Some(word), undo, ..After::default() };
-                What::Rules { rules: self.rules(), after }
-            }
-        }
-    }
-
-    /// Takes changes back: what was done in words, the lists that are no longer there,
-    /// and those that have no version to go back to.
-    fn take_back(&self, undo: Vec<Undo>) -> (String, Vec<String>, Vec<String>) {
-        let (mut done, mut gone, mut off) = (String::new(), Vec::new(), Vec::new());
-        let now = clock::wall_seconds();
-        for undo in undo {
-            let (back, id) = match undo {
-                Undo::Added(id) => {
-                    done = "it was not added".into();
-                    gone.push(id);
-                    continue;
-                }
-                Undo::NewVersion(id) => (self.store.rollback(&id, now), id),
-                Undo::OldVersion(id) => (self.store.accept(&id, now), id),
-            };
-            match back {
-                Ok(_) => done = "the version before is in force again".into(),
-                Err(error) => {
-                    log::warn!("{error}");
-                    off.push(id.to_string());
-                }
-            }
-        }
-        (done, gone, off)
-    }
-
-    fn update_named(&self, called: &[String]) -> What {
-        let sources = self.sources();
-        let mut wanted = Vec::new();
-        for name in called {
-            match list_sources::find(&sources, name) {
-                Some(source) => wanted.push(source),
-                None => return What::Nothing { word: Err(no_such(name)), tried: Vec::new() },
-            }
-        }
-        if called.is_empty() {
-            wanted.extend(&sources);
-        }
-        let due: Vec<_> = wanted.into_iter().filter_map(list_sources::subscription).collect();
-        if due.is_empty() && !called.is_empty() {
-            let why = "a file is not updated; `systemctl reload optout` or SIGHUP reads it anew";
-            return What::Nothing { word: Err(why.into()), tried: Vec::new() };
-        }
-        self.update(&due)
-    }
-
-    /// Fetches lists, and compiles if anything is new.
-    fn update(&self, due: &[Source]) -> What {
-        let tried: Vec<_> = due.iter().map(|source| source.id.clone()).collect();
-        let outcomes = self.fetch(due);
-        let updated = |outcome: &Outcome| matches!(outcome, Outcome::Updated { .. });
-        let undo: Vec<_> = due
-            .iter()
-            .zip(&outcomes)
-            .filter(|(_, outcome)| updated(outcome))
-            .map(|(source, _)| Undo::NewVersion(source.id.clone()))
-            .collect();
-        let held = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Quarantined { .. }));
-        let failed = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Failed { .. }));
-        let failed = failed.count();
-        if undo.is_empty() {
-            let word = match failed {
-                0 if held => Ok(Some("Nothing new is in force.".into())),
-                0 => Ok(Some("Nothing new.".into())),
-                _ => Err(format!("{failed} of {} lists could not be updated", due.len())),
-            };
-            return What::Nothing { word, tried };
-        }
-        let word = match failed {
-            0 => None,
-            _ => Some(format!("In force; {failed} of {} lists could not be updated.", due.len())),
-        };
-        What::Rules { rules: self.rules(), after: After { tried, undo, word, ..After::default() } }
-    }
-
-    fn fetch(&self, due: &[Source]) -> Vec<Outcome> {
-        let fetcher = Fetcher::new(Arc::new(self.dial.clone()), system_roots(), Bounds::default());
-        let sources = self.sources();
-        let options = move |source: &Source, head: &[u8]| {
-            let known = sources.iter().find(|known| known.id == source.id.as_str());
-            let fresh;
-            let known = match known {
-                Some(known) => known,
-                None => {
-                    let place = crate::config::Place::Url(source.url.clone());
-                    fresh = ListSource::new(place, &source.name);
-                    &fresh
-                }
-            };
-            lists::options(known, head)
-        };
-        let look = survey(options, Arc::new(lists::guard()));
-        let updater = Updater { store: &self.store, fetcher: &fetcher, survey: &look };
-        let mut outcomes = Vec::with_capacity(due.len());
-        for source in due {
-            let mut shown = 0;
-            let outcome = updater.update(source, clock::wall_seconds(), &mut |bytes, total| {
-                if bytes >= shown + STEP {
-                    shown = bytes;
-                    let list = source.name.clone();
-                    self.tell(ListProgress::Fetching { list, bytes, total });
-                }
-            });
-            self.tell(looked(source, &outcome));
-            if let Outcome::Failed { why } | Outcome::Quarantined { why } = &outcome {
-                log::warn!("list {:?}: {why}", source.name);
-            }
-            outcomes.push(outcome);
-        }
-        outcomes
-    }
-}
-
-fn looked(source: &Source, outcome: &Outcome) -> ListProgress {
-    let (word, detail) = match outcome {
-        Outcome::Unchanged => ("unchanged", String::new()),
-        Outcome::Updated { bytes, lines } => ("updated", format!("{lines} lines, {bytes} bytes")),
-        Outcome::Quarantined { why } => ("held back", why.clone()),
-        Outcome::Failed { why } => ("failed", why.clone()),
-    };
-    ListProgress::Looked { list: source.name.clone(), outcome: word.into(), detail }
-}
-
-fn no_such(called: &str) -> String {
-    format!("there is no list {called:?}; `optout lists` shows them")
-}
-
-/// What of that which must stay reachable is not, by this policy: by name, or because its
-/// addresses are blocked. An upstream that does not answer is no harm of ours, and what
-/// the user blocks on purpose is none of any list's.
-fn harm(policy: &Policy, dial: &OwnDial) -> Option<Harm> {
-    let pack = catalog::pack("never-block")?;
-    let names = || {
-        pack.entries.iter().filter_map(|entry| match &entry.subject {
-            Subject::Host { host, .. } if entry.action == Action::NeverBlock => Some(host.as_str()),
-            _ => None,
-        })
-    };
-    let harm = |name: &str, rule: RuleRef, subject: &str, what: &str| {
-        let text = policy.rule_text(rule, subject);
-        let (line, list) = (text.line, text.list.to_string());
-        let why =
-            format!("{name} must stay reachable, and line {line} of list {list:?} blocks {what}");
-        Some(Harm { why, list })
-    };
-    if let Some((name, rule)) = policy.would_block(names()) {
-        return harm(name, rule, name, "it");
-    }
-    // Address rules are rare; without any there is nothing to ask.
-    policy.rules().prefixes().next()?;
-    let is_of_a_list = |rule: &RuleRef| usize::from(rule.list) < policy.rules().lists().len();
-    let blocks =
-        |address: IpAddr| match policy.judge_address(clock::now(), address, &Client::Host(None)) {
-            Verdict::Block(stop) => Some(stop.rule).filter(is_of_a_list),
-            Verdict::Watch(_) | Verdict::Pass(_) => None,
-        };
-    let begun = clock::now();
-    for name in MOST_USED.into_iter().chain(names()).take(MOST_ASKED) {
-        if clock::now().since(begun) > LONGEST_ASKING {
-            return None; // nobody answers
-        }
-        let Ok(addresses) = dial.resolve(name) else { continue };
-        if let Some((address, rule)) = addresses.iter().find_map(|&a| Some((a, blocks(a)?))) {
-            let subject = address.to_string();
-            return harm(name, rule, &subject, &format!("its address {subject}"));
-        }
-    }
-    None
-}
-
 /// Between looks whether a list is due.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(60);
-const STEP: u64 = 256 * 1024; // bytes between two signs of progress
-/// Names of `never-block` by which most devices tell whether they are online.
-const MOST_USED: [&str; 6] = [
-    "connectivitycheck.gstatic.com",
-    "captive.apple.com",
-    "www.msftconnecttest.com",
-    "detectportal.firefox.com",
-    "connectivitycheck.android.com",
-    "clients3.google.com",
-];
-/// Names of `never-block` whose addresses are looked up after a change, those first.
-const MOST_ASKED: usize = 16;
-/// After this no other name is looked up: without a network each takes seconds.
-const LONGEST_ASKING: Duration = Duration::from_secs(10);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_looked_up_first_is_protected() {
-        let policy = Policy::builder(Arc::new(crate::core::rules::RuleSet::embedded())).build();
-        for name in MOST_USED {
-            let verdict = policy.judge(clock::now(), name, &Client::Host(None));
-            let pass = matches!(verdict, Verdict::Pass(crate::core::verdict::Why::NeverBlock(_)));
-            assert!(pass, "{name}: {verdict:?}");
-        }
-    }
-}
+const BETWEEN_LOOKS: Duration = Duration::from_mins(1);
