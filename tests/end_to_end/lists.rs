@@ -198,6 +198,31 @@ const UNBOUND: &str = "local-zone: \"zone.example.\" always_null\n\
     local-zone: \"free.zone.example.\" transparent\n\
     local-zone: \"refuse.example.\" always_refuse\n";
 
+/// What a rule says, who asks, for what, and whether it is stopped.
+const LIMITED: &[(&str, &str, &str, &str, bool)] = &[
+    ("$dnstype", "phone", "www.ordinary.example", "AAAA", true),
+    ("$dnstype of another type", "phone", "www.ordinary.example", "A", false),
+    ("$denyallow", "phone", "tracker.listed.example", "A", true),
+    ("$denyallow's exception", "phone", "ads.listed.example", "A", false),
+    ("$client by address", "phone", "news.ordinary.example", "A", true),
+    ("$client by address, another", "laptop", "news.ordinary.example", "A", false),
+    ("$client by name", "laptop", "shop.ordinary.example", "A", true),
+    ("$client by name, another", "phone", "shop.ordinary.example", "A", false),
+    ("$ctag", "laptop", "plain.alias.example", "A", true),
+    ("$ctag, another", "phone", "plain.alias.example", "A", false),
+    ("$important before an allow list", "phone", "up.lab.example", "A", true),
+    ("an allow list before a block", "phone", "example.com", "A", false),
+    ("$badfilter of another list", "phone", "gone.said.example", "A", false),
+    ("a zone", "phone", "a.zone.example", "A", true),
+    ("a zone carved out of it", "phone", "a.free.zone.example", "A", false),
+    ("a schedule that holds", "phone", "one.now.example", "A", true),
+    ("a schedule that does not", "phone", "one.later.example", "A", false),
+    ("a list for a client", "phone", "text.ordinary.example", "A", true),
+    ("a list for a client, another", "laptop", "text.ordinary.example", "A", false),
+    ("a list for a program", "router", "mask.icloud.com", "A", true),
+    ("a list for a program, devices", "phone", "mask.icloud.com", "A", false),
+];
+
 #[test]
 fn answers_limits_and_order_are_as_the_rules_say() {
     isolated(|| {
@@ -243,29 +268,12 @@ fn answers_limits_and_order_are_as_the_rules_say() {
         assert_eq!(dig(phone, "drop.rpz.example", "A").status, "", "a drop has no answer");
 
         let stopped = |node: &Node, name, kind| is_sinkholed(&dig(node, name, kind));
-        for (what, node, name, kind, want) in [
-            ("$dnstype", phone, "www.ordinary.example", "AAAA", true),
-            ("$dnstype of another type", phone, "www.ordinary.example", "A", false),
-            ("$denyallow", phone, "tracker.listed.example", "A", true),
-            ("$denyallow's exception", phone, "ads.listed.example", "A", false),
-            ("$client by address", phone, "news.ordinary.example", "A", true),
-            ("$client by address, another", laptop, "news.ordinary.example", "A", false),
-            ("$client by name", laptop, "shop.ordinary.example", "A", true),
-            ("$client by name, another", phone, "shop.ordinary.example", "A", false),
-            ("$ctag", laptop, "plain.alias.example", "A", true),
-            ("$ctag, another", phone, "plain.alias.example", "A", false),
-            ("$important before an allow list", phone, "up.lab.example", "A", true),
-            ("an allow list before a block", phone, "example.com", "A", false),
-            ("$badfilter of another list", phone, "gone.said.example", "A", false),
-            ("a zone", phone, "a.zone.example", "A", true),
-            ("a zone carved out of it", phone, "a.free.zone.example", "A", false),
-            ("a schedule that holds", phone, "one.now.example", "A", true),
-            ("a schedule that does not", phone, "one.later.example", "A", false),
-            ("a list for a client", phone, "text.ordinary.example", "A", true),
-            ("a list for a client, another", laptop, "text.ordinary.example", "A", false),
-            ("a list for a program", router, "mask.icloud.com", "A", true),
-            ("a list for a program, devices", phone, "mask.icloud.com", "A", false),
-        ] {
+        for &(what, node, name, kind, want) in LIMITED {
+            let node = match node {
+                "phone" => phone,
+                "laptop" => laptop,
+                _ => router,
+            };
             assert_eq!(stopped(node, name, kind), want, "{what}: {name}");
         }
         let app = router.static_app("198.51.100.53", "mask.icloud.com", 443);
@@ -415,7 +423,7 @@ fn the_counts_of_a_hostile_list_are_always_the_same_and_nothing_of_it_is_echoed_
         let mut text = "! Title: hostile\n".to_owned();
         text += &"||same.example^\n".repeat(1000); // L15
         text += "||B\u{fc}cher.example^\r\n||DOTTED.Example.^\r\n127.0.0.1 a.h.example b.h.example # c\n"; // L13
-        text += &format!("||{long}.example^\n||{}example^\n", "label.".repeat(60)); // L14
+        text += &["||", &long, ".example^\n||", &"label.".repeat(60), "example^\n"].concat(); // L14
         text += "||\u{1b}[2J\u{7}.example^\n||<script>.example^\n"; // L14
         text += "a.example##.ad\na.example#@#.ad\n||c.example^$domain=x.example\n!#if adguard\n"; // L12
         text += "/(a+)+(a+)+(a+)+$/\n"; // L12

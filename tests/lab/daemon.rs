@@ -51,14 +51,14 @@ impl Node {
 
     /// Runs `optout ARGUMENTS`, which is expected to end by itself, and soon.
     pub(crate) fn optout_command(&self, arguments: &str) -> Ran {
-        self.run(&format!("timeout -s KILL 15 {PROGRAM} {arguments}"))
+        self.run(&format!("timeout -s KILL 15 {} {arguments}", binary()))
     }
 
     /// Runs `optout run` by way of another program, without a configuration. It
     /// is expected to end by itself, and soon.
     pub(crate) fn optout_wrapped(&self, wrapper: &str) -> Ran {
         self.configure("");
-        self.run(&format!("timeout -s KILL 15 {wrapper} {PROGRAM} run"))
+        self.run(&format!("timeout -s KILL 15 {wrapper} {} run", binary()))
     }
 
     /// Writes the configuration file; removes it if `text` is empty.
@@ -72,7 +72,7 @@ impl Node {
 
     /// The optout program with these arguments, to be run here.
     pub(crate) fn program(&self, args: &[&str]) -> Command {
-        let mut command = self.command(PROGRAM);
+        let mut command = self.command(binary());
         command.args(args);
         command
     }
@@ -205,7 +205,11 @@ impl std::fmt::Display for Journal {
     }
 }
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_optout");
+/// The program under test: what was just built, or what `OPTOUT_BIN` names, such as
+/// a build with optimisation.
+fn binary() -> String {
+    std::env::var("OPTOUT_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_optout").to_owned())
+}
 
 /// Longest start that is not a failure. It takes a fraction of a second.
 const START: Duration = Duration::from_secs(10);

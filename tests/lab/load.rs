@@ -19,7 +19,7 @@ pub(crate) struct Load<N> {
 }
 
 /// What came of them.
-pub(crate) struct Answered {
+pub(crate) struct Tally {
     sent: usize,
     answered: usize,
     /// The number of each question that has no answer, and when it was asked.
@@ -29,7 +29,7 @@ pub(crate) struct Answered {
 
 impl<N: Fn(u32) -> String + Sync> Load<N> {
     /// Asks while `work` lasts; each question once, however long its answer takes.
-    pub(crate) fn during(&self, node: &Node, work: impl FnOnce()) -> Answered {
+    pub(crate) fn during(&self, node: &Node, work: impl FnOnce()) -> Tally {
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let asking = scope.spawn(|| node.enter(|| self.ask(&stop)));
@@ -41,7 +41,7 @@ impl<N: Fn(u32) -> String + Sync> Load<N> {
         })
     }
 
-    fn ask(&self, stop: &AtomicBool) -> Answered {
+    fn ask(&self, stop: &AtomicBool) -> Tally {
         let socket = UdpSocket::bind(("0.0.0.0", 0)).expect("a socket");
         socket.connect((ISP[0], 53)).expect("a route");
         socket.set_nonblocking(true).expect("a socket");
@@ -50,7 +50,8 @@ impl<N: Fn(u32) -> String + Sync> Load<N> {
         let mut buffer = [0; 1500];
         let mut ended = None;
         loop {
-            let due = (begun.elapsed().as_secs_f64() * f64::from(self.rate)) as usize;
+            let due = begun.elapsed().as_millis() * u128::from(self.rate) / 1000;
+            let due = usize::try_from(due).expect("a test is short");
             if stop.load(Ordering::Relaxed) || sent.len() == MOST {
                 ended.get_or_insert_with(Instant::now);
             } else if sent.len() < due {
@@ -83,7 +84,7 @@ impl<N: Fn(u32) -> String + Sync> Load<N> {
                 thread::sleep(Duration::from_micros(200));
             }
         }
-        Answered {
+        Tally {
             sent: sent.len(),
             answered: sent.iter().filter(|(_, took)| took.is_some()).count(),
             lost: sent
@@ -97,14 +98,14 @@ impl<N: Fn(u32) -> String + Sync> Load<N> {
     }
 }
 
-impl Answered {
+impl Tally {
     /// Questions without an answer.
     pub(crate) fn lost(&self) -> usize {
         self.lost.len()
     }
 }
 
-impl std::fmt::Display for Answered {
+impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { sent, answered, longest, lost } = self;
         let ms = longest.as_millis();
