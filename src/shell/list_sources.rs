@@ -194,7 +194,7 @@ mod tests {
         let two = added(&list("/etc/b/hosts")).unwrap();
         assert!(clash(std::slice::from_ref(&one), &two).unwrap().contains("/etc/a/hosts"));
         let other = added(&AddedList { name: Some("b".into()), ..list("/etc/b/hosts") }).unwrap();
-        assert_eq!(clash(&[one.clone()], &other), None);
+        assert_eq!(clash(std::slice::from_ref(&one), &other), None);
         assert_eq!(find(&[one, other], "b").unwrap().name, "b");
     }
 }

@@ -7,6 +7,7 @@ use crate::lab::isolated;
 use crate::lab::list_server::{body, status};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one life of a list, in its order")]
 fn a_list_is_added_shown_explained_and_removed() {
     isolated(|| {
         let home = Home::start();

@@ -37,9 +37,9 @@ fn a_list_with_a_key_is_signed_by_it_and_never_older() {
         let daemon = home.lab.router().optout("");
         // The text, and its signature.
         let served = Arc::new(Mutex::new((A, A_AT_1000)));
-        let serves = Arc::clone(&served);
+        let given = Arc::clone(&served);
         home.lists.answers(move |asked, wire| {
-            let (text, signature) = *serves.lock().expect("no panic before");
+            let (text, signature) = *given.lock().expect("no panic before");
             match asked.path.as_str() {
                 "/l.txt" => body(wire, &[], text.as_bytes()),
                 "/l.txt.minisig" if !signature.is_empty() => body(wire, &[], signature.as_bytes()),
