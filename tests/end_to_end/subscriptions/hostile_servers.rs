@@ -205,9 +205,9 @@ fn a_server_that_lies_about_its_versions_costs_no_more_than_a_fetch() {
         // One tag for all time, and yet another body: it is believed, and nothing breaks.
         home.lists.answers(|asked, wire| {
             if asked.head.contains("if-none-match") {
-                status(wire, 304);
+                status(wire, 304)
             } else {
-                body(wire, &["ETag: \"x\""], b"tracker.listed.example\n");
+                body(wire, &["ETag: \"x\""], b"tracker.listed.example\n")
             }
         });
         assert_eq!(daemon.ok(&["lists", "update", "l"]), "l unchanged\nNothing new.\n");
