@@ -52,14 +52,20 @@ fn addresses_of_what_must_stay_reachable_bring_the_version_before_back() {
         // The whole net, with the address of what must stay reachable.
         home.lists.gives(format!("{}\n203.0.113.16/29\n", HARD_CODED[0]));
         let (out, why) = refused(&daemon, &["lists", "update", "l"]);
-        let parts =
-            ["captive.apple.com must stay reachable", "line 2 of list \"l\"", "in force again"];
+        let parts = [
+            "connectivitycheck.gstatic.com must stay reachable",
+            "line 2 of list \"l\"",
+            "in force again",
+        ];
         assert_contains(&why, &parts);
         assert!(out.contains("l updated"), "{out}");
         is_stopped(&home, NEVER_BLOCK[0], false, "after the update");
         is_stopped(&home, HARD_CODED[0], true, "the version before is in force");
         let status = daemon.json(&["status", "--json"]);
-        assert!(status["problems"].to_string().contains("captive.apple.com"), "{status}");
+        assert!(
+            status["problems"].to_string().contains("connectivitycheck.gstatic.com"),
+            "{status}"
+        );
         assert!(daemon.ok(&["lists"]).contains("gone back from"));
         // The next look does not take it again.
         assert_eq!(daemon.ok(&["lists", "update", "l"]), "l unchanged\nNothing new.\n");
