@@ -81,7 +81,9 @@ fn measure(names: &str, queries: [&String; 3]) -> Result<Vec<Measure>> {
 fn build(names: &str, out: &mut File) -> Result<Summary> {
     let mut builder = Builder::spilling(Temporary::new()?).seeded(0x5eed);
     builder.list(names, Kind::File(Format::Wildcard), Mode::Enforce);
-    let mut reader = Reader::new(Options::of(Format::Wildcard), Arc::new(Guard::default()));
+    // Made-up names may be public suffixes; here they are names like any other.
+    let options = Options { tlds: true, ..Options::of(Format::Wildcard) };
+    let mut reader = Reader::new(options, Arc::new(Guard::default()));
     let mut file = BufReader::with_capacity(1 << 16, File::open(names)?);
     let mut line = Vec::new();
     while file.read_until(b'\n', &mut line)? > 0 {
