@@ -184,7 +184,14 @@ impl Fetcher {
         if let Some(time) = &wanted.known.last_modified {
             request = request.header(IF_MODIFIED_SINCE, time);
         }
-        request.call().map_err(|error| self.failed(error))
+        request.call().map_err(|error| {
+            // Whatever it was doing: what ended it is that its time was over.
+            if Instant::now() >= deadline {
+                FetchError::Timeout { within: self.bounds.total }
+            } else {
+                self.failed(error)
+            }
+        })
     }
 
     /// Reads the text, and makes sure that it is whole.
