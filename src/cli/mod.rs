@@ -26,6 +26,7 @@ pub mod escape;
 mod explain;
 mod lists;
 mod log;
+mod mode;
 mod off;
 mod offline;
 mod on;

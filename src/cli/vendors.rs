@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::cli::mode::Setting;
 use crate::cli::page::{Ink, Page, Side, Span, count, ink, number, plain};
 use crate::cli::time;
 use crate::core::catalog::{self, About, Action, Entry, Pack, Subject};
@@ -33,18 +34,6 @@ pub(super) struct Vendors {
     json: bool,
 }
 
-/// A mode as it is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum Setting {
-    /// Carry its rules out
-    #[value(alias = "enforce")]
-    Block,
-    /// Record, let through
-    Watch,
-    /// As if its rules were not there
-    Off,
-}
-
 impl Vendors {
     pub(super) fn run(&self, daemon: &mut dyn Daemon, page: &mut Page<'_>) -> anyhow::Result<()> {
         match &self.name {
@@ -58,11 +47,7 @@ impl Vendors {
     fn set(&self, name: &str, daemon: &mut dyn Daemon, page: &mut Page<'_>) -> anyhow::Result<()> {
         let request = Request::SetVendor {
             vendor: name.into(),
-            mode: self.mode.map(|mode| match mode {
-                Setting::Block => Mode::Enforce,
-                Setting::Watch => Mode::Watch,
-                Setting::Off => Mode::Off,
-            }),
+            mode: self.mode.map(Mode::from),
             opted_out: self.opted_out.clone(),
         };
         super::order(daemon, &request, page, &format!("Set: {name}"))

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 
+use crate::cli::mode::Setting;
 use crate::cli::page::{Ink, Page, count, ink, number, plain};
 use crate::cli::time;
 use crate::core::verdict::Mode;
@@ -50,18 +51,6 @@ pub(super) struct SetMode {
     seconds: Option<u64>,
 }
 
-/// A mode as it is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-enum Setting {
-    /// Carry its rules out
-    #[value(alias = "enforce")]
-    Block,
-    /// Record, let through
-    Watch,
-    /// As if its rules were not there
-    Off,
-}
-
 impl Remove {
     pub(super) fn run(&self, daemon: &mut dyn Daemon, page: &mut Page<'_>) -> anyhow::Result<()> {
         let change = ListChange::Remove { list: self.list.clone() };
@@ -92,12 +81,8 @@ impl Accept {
 
 impl SetMode {
     pub(super) fn run(&self, daemon: &mut dyn Daemon, page: &mut Page<'_>) -> anyhow::Result<()> {
-        let mode = match self.mode {
-            Setting::Block => Mode::Enforce,
-            Setting::Watch => Mode::Watch,
-            Setting::Off => Mode::Off,
-        };
-        let change = ListChange::Mode { list: self.list.clone(), mode, seconds: self.seconds };
+        let (list, mode) = (self.list.clone(), Mode::from(self.mode));
+        let change = ListChange::Mode { list, mode, seconds: self.seconds };
         ask(daemon, change, &format!("Set: {}", self.list), page)
     }
 }

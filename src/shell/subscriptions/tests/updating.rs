@@ -197,15 +197,20 @@ fn l9_unchanged_without_a_copy_of_ours_is_asked_for_once_more() {
     assert_eq!(liar.heads().len(), 2);
 }
 
-#[test]
-fn l9_a_damaged_copy_is_fetched_whole_again() {
-    let server = Server::new(|asked, wire| {
+/// A server of one text, which tells who has it that it is unchanged.
+fn tagged() -> Server {
+    Server::new(|asked, wire| {
         if asked.head.to_lowercase().contains("if-none-match") {
             head(wire, 304, &[])?;
             return Ok(End::Word);
         }
         bytes(wire, &["ETag: \"1\""], b"a.example\n")
-    });
+    })
+}
+
+#[test]
+fn l9_a_damaged_copy_is_fetched_whole_again() {
+    let server = tagged();
     let mut world = World::new(&server);
     world.takes();
     std::fs::write(world.folder().join("1.txt.gz"), b"rubbish").unwrap();
@@ -273,13 +278,7 @@ fn a_pinned_list_is_that_text_and_no_other() {
 
 #[test]
 fn what_is_demanded_anew_is_not_satisfied_by_unchanged() {
-    let server = Server::new(|asked, wire| {
-        if asked.head.to_lowercase().contains("if-none-match") {
-            head(wire, 304, &[])?;
-            return Ok(End::Word);
-        }
-        bytes(wire, &["ETag: \"1\""], b"a.example\n")
-    });
+    let server = tagged();
     let mut world = World::new(&server);
     world.takes();
     world.source.sha256 = Some("0".repeat(64));
