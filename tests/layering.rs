@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["core::host", "core::prefix", "core::time"],
     &["core::flow", "core::rule", "core::upstream"],
     &["core::verdict", "core::wire"],
-    &["core::event"],
+    &["core::event", "core::sniff"],
     &["core::catalog", "core::list"],
     &["core::rules"],
     &["core::policy"],

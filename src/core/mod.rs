@@ -20,6 +20,7 @@ pub mod policy;
 pub mod prefix;
 pub mod rule;
 pub mod rules;
+pub mod sniff;
 pub mod time;
 pub mod upstream;
 pub mod verdict;

@@ -63,6 +63,8 @@ pub enum Input<'a> {
         /// The message, without the length bytes of TCP.
         message: &'a [u8],
     },
+    /// Everything is to pass from now on: let go what is held.
+    Release,
     /// The instant of [`Output::Wait`] has come.
     Timeout,
 }
@@ -72,6 +74,17 @@ pub enum Input<'a> {
 pub enum Output<'a> {
     /// Write this IP packet to the TUN.
     Packet(&'a [u8]),
+    /// Send this packet of a client on its way, past the rules that brought it here.
+    Onward {
+        /// The packet.
+        packet: &'a [u8],
+        /// Its flow may pass from now on: the kernel need not ask again.
+        decided: bool,
+        /// It is of this host, not of a device behind it.
+        host: bool,
+    },
+    /// This flow passed before and must not any more: have the kernel ask again.
+    Recall(FiveTuple),
     /// Send this message to an upstream from a fresh socket with a random port,
     /// and hand in what comes back as [`Input::Answer`] or [`Input::AskFailed`].
     Ask {

@@ -26,6 +26,7 @@ use crate::core::dns::stream::{StreamId, Streams};
 use crate::core::dns::{self, Asker, Dns, Handled, Out};
 use crate::core::event::{Event, Kind, Outcome};
 use crate::core::flow::{Client, FiveTuple, Owner, Protocol};
+use crate::core::flows::inline;
 use crate::core::flows::reassemble::Reassembler;
 use crate::core::flows::refuse::refuse;
 use crate::core::policy::Policy;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub mtu: usize,
     /// Random; for TCP sequence numbers.
     pub stream_seed: u64,
+    /// Bounds of the flows that are looked into.
+    pub inline: inline::Settings,
 }
 
 /// What the engine has counted since its start.
@@ -170,6 +173,7 @@ impl Engine {
                 let path = Path::Listener { way_back, resolver, transport };
                 self.question(now, path, Client::Device(client), message);
             }
+            Input::Release => {}
             Input::Timeout => self.timeout(now),
         }
         self.drain(now);

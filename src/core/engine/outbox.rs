@@ -22,6 +22,8 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 pub(super) enum Queued {
     Packet(Vec<u8>),
+    Onward { packet: Vec<u8>, decided: bool, host: bool },
+    Recall(FiveTuple),
     Ask { ask: AskId, upstream: SocketAddr, transport: Transport, message: Vec<u8> },
     Forget { ask: AskId },
     WhoOwns { search: SearchId, flow: FiveTuple },
@@ -53,6 +55,10 @@ impl Outbox {
         let Some(queued) = self.queue.pop_front() else { return Output::Wait(deadline()) };
         match queued {
             Queued::Packet(packet) => Output::Packet(self.lend(packet)),
+            Queued::Onward { packet, decided, host } => {
+                Output::Onward { packet: self.lend(packet), decided, host }
+            }
+            Queued::Recall(flow) => Output::Recall(flow),
             Queued::Ask { ask, upstream, transport, message } => {
                 Output::Ask { ask, upstream, transport, message: self.lend(message) }
             }

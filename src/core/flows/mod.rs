@@ -1,4 +1,5 @@
 //! Flows over time.
 
+pub mod inline;
 pub mod reassemble;
 pub mod refuse;

@@ -274,6 +274,8 @@ impl Daemon {
         loop {
             match self.engine.poll() {
                 Output::Packet(packet) => self.network.send(packet),
+                Output::Onward { packet, .. } => self.network.send(packet),
+                Output::Recall(_) => {}
                 Output::Ask { ask, upstream, transport, message } => {
                     self.upstreams.ask(ask, upstream, transport, message);
                 }
@@ -409,7 +411,12 @@ fn engine_settings(config: &Config, network: &Network) -> Result<engine::Setting
         case_randomization: config.case_randomization,
     };
     let mtu = usize::try_from(network.routes.surroundings().mtu).unwrap_or(usize::MAX);
-    Ok(engine::Settings { dns, mtu, stream_seed: u64::from_ne_bytes(stream_seed) })
+    Ok(engine::Settings {
+        dns,
+        mtu,
+        stream_seed: u64::from_ne_bytes(stream_seed),
+        inline: crate::core::flows::inline::Settings::default(),
+    })
 }
 
 fn journal_settings(config: &Config) -> journal::Settings {

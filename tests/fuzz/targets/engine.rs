@@ -62,7 +62,7 @@ impl Shell {
             Arc::new(Policy::blocking(&["a.b", "t.example"])),
             Arc::new(Policy::blocking(&[])),
         ];
-        let settings = Settings { dns, mtu: 1500, stream_seed: 1 };
+        let settings = Settings { dns, mtu: 1500, stream_seed: 1, inline: optout::core::flows::inline::Settings::default() };
         let mut shell = Self {
             engine: Engine::new(&settings, policies[0].clone()),
             policies,
