@@ -22,7 +22,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use datagrams::Datagrams;
-pub use names::Names;
+pub use names::{Names, NotAdded};
 pub use stream::Stream;
 
 /// What the first bytes of a flow say.

@@ -14,6 +14,7 @@ pub mod icmp;
 pub mod ip;
 pub mod reader;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 
 /// These bytes are not what they claim to be. Count it and drop them.
