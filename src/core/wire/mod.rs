@@ -12,6 +12,7 @@ use crate::core::wire::reader::Short;
 pub mod checksum;
 pub mod icmp;
 pub mod ip;
+pub mod quic;
 pub mod reader;
 pub mod tcp;
 pub mod tls;
