@@ -37,6 +37,31 @@ pub enum Sniffed {
     Unnamed(Unnamed),
 }
 
+impl Sniffed {
+    /// What there is to say of a client that said these hosts, as it wrote them.
+    pub fn from_hosts<'a>(
+        hosts: impl IntoIterator<Item = &'a [u8]>,
+        spoken: Spoken,
+        ech: bool,
+    ) -> Self {
+        let mut names = Names::new();
+        let mut odd = None;
+        for host in hosts {
+            odd = odd.max(names.push(host).err());
+        }
+        if !names.is_empty() {
+            let doubtful = odd.is_some() || names.iter().nth(1).is_some();
+            return Self::Named(Named { names, spoken, ech, doubtful });
+        }
+        let cause = match odd {
+            None => Cause::NoName,
+            Some(NotAdded::Address) => Cause::Address,
+            Some(NotAdded::Malformed | NotAdded::TooMany) => Cause::Malformed,
+        };
+        Self::Unnamed(Unnamed { cause, spoken: Some(spoken), ech })
+    }
+}
+
 /// A flow whose client said whom it wants.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Named {
@@ -47,7 +72,8 @@ pub struct Named {
     pub spoken: Spoken,
     /// The client sent encrypted_client_hello: `names` is the outer name only.
     pub ech: bool,
-    /// The bytes can be read in two ways, and `names` has the names of both.
+    /// The bytes can be read in two ways, and `names` has the names of both. So
+    /// it is where more than one host was said, or one beside it that is no name.
     pub doubtful: bool,
 }
 

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// Up to [`MAX_NAMES`] host names in the form of
-/// [`HostName`](crate::core::host::HostName): lower case, no trailing dot.
+/// Up to four host names in the form of [`HostName`](crate::core::host::HostName):
+/// lower case, no trailing dot. Two of the longest fit.
 ///
 /// Allocates nothing.
 #[derive(Clone, Copy)]
 pub struct Names {
-    text: [u8; MAX_NAME * MAX_NAMES],
+    text: [u8; ROOM],
     ends: [u16; MAX_NAMES],
     count: u8,
 }
@@ -18,7 +18,7 @@ impl Names {
     /// None yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { text: [0; MAX_NAME * MAX_NAMES], ends: [0; MAX_NAMES], count: 0 }
+        Self { text: [0; ROOM], ends: [0; MAX_NAMES], count: 0 }
     }
 
     /// Adds a host as a client wrote it: any case, with or without a trailing
@@ -78,8 +78,8 @@ impl Names {
     }
 }
 
-/// Why a host is not among the names.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Why a host is not among the names. The last is the worst.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum NotAdded {
     /// It is an address, in one of the forms that clients read as one.
     Address,
@@ -129,7 +129,10 @@ fn is_name(host: &[u8]) -> bool {
     host.len() <= MAX_NAME && host.split(|byte| *byte == b'.').all(label)
 }
 
-/// Most names of one flow. Who says more than these says nothing.
+/// Room for the text of all names: two of the longest. One is what clients say.
+const ROOM: usize = 2 * MAX_NAME;
+
+/// Most names of one flow.
 const MAX_NAMES: usize = 4;
 
 /// Longest name as text (RFC 1035 §2.3.4).
