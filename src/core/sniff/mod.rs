@@ -60,6 +60,23 @@ impl Sniffed {
         };
         Self::Unnamed(Unnamed { cause, spoken: Some(spoken), ech })
     }
+
+    /// Both together, of one flow: every name of either counts.
+    fn and(self, later: Self) -> Self {
+        match (self, later) {
+            (Self::Named(mut named), Self::Named(later)) => {
+                named.doubtful |= later.doubtful || named.names != later.names;
+                named.ech |= later.ech;
+                for name in later.names.iter() {
+                    // What there is no room for is doubted already: it differs.
+                    let _ = named.names.push(name.as_bytes());
+                }
+                Self::Named(named)
+            }
+            (Self::Named(named), Self::NeedMore | Self::Unnamed(_)) => Self::Named(named),
+            (_, later) => later,
+        }
+    }
 }
 
 /// A flow whose client said whom it wants.

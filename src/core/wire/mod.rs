@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::core::wire::reader::Short;
 
 pub mod checksum;
+pub mod http;
 pub mod icmp;
 pub mod ip;
 pub mod quic;

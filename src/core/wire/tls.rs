@@ -4,10 +4,14 @@
 //! from RFC 8446 (§4 handshake, §4.1.2 ClientHello, §5.1 records), RFC 6066 (§3
 //! server_name) and RFC 9849 (§5 encrypted_client_hello).
 
+mod records;
+
 use std::iter;
 
 use crate::core::wire::Malformed;
 use crate::core::wire::reader::{Reader, Short};
+
+pub use records::{ALERT, CHANGE_CIPHER_SPEC, Fragment, HANDSHAKE, Records};
 
 /// The parts of a ClientHello that a verdict may rest on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
