@@ -137,7 +137,8 @@ impl Connection {
         if self.stage == Stage::Guarded {
             return self.guard(desk, at, &facts, (packet, segment));
         }
-        let look = self.manners.look(&facts, segment);
+        let heard = self.stage == Stage::Watching;
+        let look = self.manners.look(&facts, segment, heard);
         if look == Look::Drop {
             desk.drop();
             return Fate::Stay;
@@ -211,8 +212,8 @@ impl Connection {
         (!self.midway).then_some(self.base.wrapping_sub(1))
     }
 
-    fn writer(&self, at: &Moment<'_>) -> Writer<'_> {
-        Writer { tuple: at.case.tuple, base: self.base, manners: &self.manners }
+    fn writer(&self, at: &Moment<'_>) -> Writer {
+        Writer { tuple: at.case.tuple, base: self.base, manners: self.manners }
     }
 
     /// A segment that only acknowledges. Servers that speak first lose no time.
@@ -336,9 +337,10 @@ impl Connection {
                 let over = self.stream.is_over();
                 self.ruled(desk, at, at.case.named(&named), over)
             }
-            Sniffed::Unnamed(_) if self.stage == Stage::Watching => self.is_over(desk, at),
+            Sniffed::Unnamed(_) if self.stage == Stage::Watching => self.go_on(desk, at),
             Sniffed::Unnamed(unnamed) => {
-                self.ruled(desk, at, self.unnamed(at, desk, unnamed), true)
+                let over = self.stream.is_over();
+                self.ruled(desk, at, self.unnamed(at, desk, unnamed), over)
             }
         }
     }

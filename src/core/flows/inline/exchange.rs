@@ -89,6 +89,11 @@ impl Exchange {
         self.packet_bytes + self.datagrams.held()
     }
 
+    /// The first of the packets that wait.
+    pub(super) fn first(&self) -> Option<&[u8]> {
+        self.packets.first().map(Vec::as_slice)
+    }
+
     /// Everything that is held goes on.
     pub(super) fn release(&mut self, desk: &mut Desk, at: &Moment<'_>) {
         self.put_back(desk, at, None, true);
@@ -118,6 +123,7 @@ impl Exchange {
         packet: Option<&[u8]>,
     ) -> Fate {
         if ruling.refusal.is_some() {
+            self.packets.extend(packet.map(<[u8]>::to_vec));
             return Fate::Refuse(Box::new(ruling));
         }
         // A port may have several connections, and tools put a false one before the
@@ -132,19 +138,14 @@ impl Exchange {
 
     /// A datagram of a flow that passed: it goes on at once, unless it begins a
     /// connection that must not be.
-    fn watch(
-        &mut self,
-        desk: &mut Desk,
-        at: &Moment<'_>,
-        packet: &[u8],
-        sniffed: Sniffed,
-    ) -> Fate {
+    fn watch(&mut self, desk: &mut Desk, at: &Moment<'_>, packet: &[u8], sniffed: Sniffed) -> Fate {
         self.seen += 1;
         let mut over = self.seen >= WATCHED;
         match sniffed {
             Sniffed::Named(named) => {
                 let ruling = at.case.named(&named);
                 if ruling.refusal.is_some() {
+                    self.packets.push(packet.to_vec());
                     return Fate::Refuse(Box::new(ruling));
                 }
                 self.datagrams = Datagrams::default();
@@ -166,13 +167,7 @@ impl Exchange {
             && packet.len() <= at.room
     }
 
-    fn put_back(
-        &mut self,
-        desk: &mut Desk,
-        at: &Moment<'_>,
-        packet: Option<&[u8]>,
-        decided: bool,
-    ) {
+    fn put_back(&mut self, desk: &mut Desk, at: &Moment<'_>, packet: Option<&[u8]>, decided: bool) {
         (self.packet_bytes, self.waits) = (0, None);
         let held = std::mem::take(&mut self.packets).into_iter();
         let mut packets = held.chain(packet.map(<[u8]>::to_vec)).peekable();

@@ -86,8 +86,10 @@ impl Manners {
         }
     }
 
-    /// What a server would make of a segment that is neither SYN nor RST.
-    pub(super) fn look(&self, facts: &Facts, segment: &Segment<'_>) -> Look {
+    /// What a server would make of a segment that is neither SYN nor RST. `heard`:
+    /// the server has heard enough to answer, so that other acknowledgments than the
+    /// first are what is usual.
+    pub(super) fn look(&self, facts: &Facts, segment: &Segment<'_>, heard: bool) -> Look {
         let before = |one: u32, other: u32| one.wrapping_sub(other).cast_signed() < 0;
         let old_clock = |stamps: Timestamps| self.clock.is_some_and(|of| before(stamps.value, of));
         // A server takes no bytes without ACK (RFC 9293 §3.10.7.4, fifth), none whose
@@ -109,7 +111,7 @@ impl Manners {
             };
         let usual = facts.hop_limit == self.hop_limit
             && facts.fits
-            && self.acks.is_none_or(|(first, _)| segment.acknowledgment == first);
+            && self.acks.is_none_or(|(first, _)| heard || segment.acknowledgment == first);
         match (tricky, usual) {
             // We cannot sign for it.
             (true, _) if self.signed => Look::Drop,
@@ -123,7 +125,8 @@ impl Manners {
     pub(super) fn note(&mut self, facts: &Facts, segment: &Segment<'_>) {
         let ack = segment.acknowledgment;
         let (first, most) = self.acks.unwrap_or((ack, ack));
-        self.acks = Some((first, if most.wrapping_sub(ack).cast_signed() < 0 { ack } else { most }));
+        self.acks =
+            Some((first, if most.wrapping_sub(ack).cast_signed() < 0 { ack } else { most }));
         self.window = segment.window;
         if let (Some(_), Some(now)) = (self.clock, facts.timestamps)
             && self.timestamps.is_none_or(|last| now.value.wrapping_sub(last.value) < 1 << 31)

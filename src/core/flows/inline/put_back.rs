@@ -10,11 +10,11 @@ use crate::core::wire::tcp::{Carrier, Control, Flags};
 
 /// Writes segments in the name of a client.
 #[derive(Clone, Copy)]
-pub(super) struct Writer<'a> {
+pub(super) struct Writer {
     pub tuple: FiveTuple,
     /// Sequence number of the first byte of the stream.
     pub base: u32,
-    pub manners: &'a Manners,
+    pub manners: Manners,
 }
 
 /// What a put-back leaves open.
@@ -28,7 +28,7 @@ pub(super) enum Open {
     Stays,
 }
 
-impl Writer<'_> {
+impl Writer {
     /// Puts back what is held: the client's packets where they can be, else
     /// segments of ours.
     pub(super) fn put_back(&self, desk: &mut Desk, at: &Moment<'_>, held: &mut Held, open: Open) {

@@ -100,11 +100,6 @@ impl<T> Table<T> {
         self.slots.values().map(|slot| &slot.value)
     }
 
-    /// The tuples of those that may be forgotten, the oldest first.
-    pub(super) fn spare(&self) -> Vec<FiveTuple> {
-        self.spare.values().copied().collect()
-    }
-
     /// The tuples of all, in the order in which they came.
     pub(super) fn tuples(&self) -> Vec<FiveTuple> {
         let mut all: Vec<_> = self.slots.iter().map(|(tuple, slot)| (slot.id, *tuple)).collect();
@@ -280,7 +275,7 @@ mod tests {
             table.spare_it(&tuple(port));
         }
         add(&mut table, 4, 4).unwrap();
-        assert_eq!(table.spare(), [tuple(2)]);
+        assert_eq!(table.tuples(), [1, 2, 4].map(tuple));
         table.need_it(&tuple(2));
         add(&mut table, 4, 5).unwrap_err();
     }
