@@ -157,6 +157,11 @@ mod tests {
                 vendor: None,
             }),
             via: Some(Via::Alias("cname.vendor.example".parse().unwrap())),
+            learnt: None,
+            unnamed: None,
+            ech: false,
+            bytes_up: None,
+            ms: None,
         }
     }
 

@@ -188,6 +188,7 @@ pub(super) mod tests {
     use super::*;
     use crate::cli::escape::HOSTILE;
     use crate::cli::page::tests::{assert_harmless, printed};
+    use crate::request::FlowsLine;
 
     pub(in crate::cli) fn status() -> Status {
         Status {
@@ -233,6 +234,7 @@ pub(super) mod tests {
                 connections: 7,
                 ..Counters::default()
             },
+            flows: FlowsLine::default(),
             problems: Vec::new(),
         }
     }

@@ -400,7 +400,18 @@ impl Dns {
         evidence: Option<(Arc<RuleText>, Via)>,
     ) {
         let kind = Kind::Query { qtype: question.qtype };
-        self.out.push_back(Out::Seen(Event { kind, outcome, host: Some(host), client, evidence }));
+        let host = Some(host);
+        let seen = Event {
+            kind,
+            outcome,
+            host,
+            client,
+            evidence,
+            learnt: None,
+            unnamed: None,
+            ech: false,
+        };
+        self.out.push_back(Out::Seen(seen));
     }
 }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::core::dns::stream::{StreamId, Streams};
 use crate::core::dns::{self, Asker, Dns, Handled, Out};
-use crate::core::event::{Event, Kind, Outcome};
+use crate::core::event::{Event, Kind, Learnt, Outcome};
 use crate::core::flow::{Client, FiveTuple, Owner, Protocol};
 use crate::core::flows::inline;
 use crate::core::flows::reassemble::Reassembler;
@@ -351,8 +351,11 @@ impl Engine {
         };
         let (protocol, port) = (tuple.protocol, tuple.destination.port());
         let kind = Kind::Connection { protocol, port, address };
-        let event = Event { kind, outcome: Outcome::Blocked, host, client, evidence };
-        self.outbox.push(Queued::Seen(event));
+        let learnt = host.is_none().then_some(Learnt::Address);
+        let outcome = Outcome::Blocked;
+        let event =
+            Event { kind, outcome, host, client, evidence, learnt, unnamed: None, ech: false };
+        self.outbox.push(Queued::Seen(event, None));
         if let Ok(packet) = Packet::parse(bytes) {
             self.refuse(&packet);
         }
@@ -404,7 +407,7 @@ impl Engine {
                     self.outbox.push(Queued::Ask { ask, upstream, transport, message });
                 }
                 Out::Forget { ask } => self.outbox.push(Queued::Forget { ask }),
-                Out::Seen(event) => self.outbox.push(Queued::Seen(event)),
+                Out::Seen(event) => self.outbox.push(Queued::Seen(event, None)),
             }
         }
         while self.outbox.packet(|out| self.streams.poll_packet(out)) {}

@@ -51,7 +51,7 @@ impl Home {
                 Output::Packet(packet) => outs.packets.push(packet.to_vec()),
                 Output::WhoOwns { .. } => outs.searches += 1,
                 Output::Reply { .. } => outs.replies += 1,
-                Output::Seen(event) => outs.seen.push(event),
+                Output::Seen(event, _) => outs.seen.push(event),
                 Output::Wait(until) => {
                     outs.wait = until;
                     return outs;

@@ -6,7 +6,7 @@ use super::Daemon;
 use super::network::Known;
 use crate::config::ListSource;
 use crate::core::policy::BlockAnswer;
-use crate::request::{Counters, ListLine, Status, UpstreamLine};
+use crate::request::{Counters, FlowsLine, ListLine, Status, UpstreamLine};
 use crate::shell::subscriptions::Record;
 use crate::shell::{clock, list_lines};
 
@@ -50,6 +50,7 @@ impl Daemon {
             upstreams: self.upstream_lines(),
             lists: self.list_lines(false),
             counters: self.counters(health.lost),
+            flows: self.flows(),
             problems,
         }
     }
@@ -98,6 +99,10 @@ impl Daemon {
             events_lost,
             wakeups: self.wakeups,
         }
+    }
+
+    fn flows(&self) -> FlowsLine {
+        FlowsLine::default()
     }
 }
 
