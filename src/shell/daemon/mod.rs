@@ -286,9 +286,9 @@ impl Daemon {
                         way.send(message);
                     }
                 }
-                Output::Seen(event) => {
+                Output::Seen(event, traffic) => {
                     let neighbours = &mut self.neighbours;
-                    self.journal.record(clock::wall_millis(), &event, || {
+                    self.journal.record(clock::wall_millis(), &event, traffic, || {
                         let mut line = journal::client_line(&event.client);
                         if let Some(address) = line.address {
                             let known = neighbours.lookup(address, std::time::Instant::now());

@@ -6,7 +6,7 @@ use super::Daemon;
 use super::network::Known;
 use crate::config::ListSource;
 use crate::core::policy::BlockAnswer;
-use crate::request::{Counters, ListLine, Status, UpstreamLine};
+use crate::request::{Counters, FlowsLine, ListLine, Status, UpstreamLine};
 use crate::shell::subscriptions::Record;
 use crate::shell::{clock, list_lines};
 
@@ -50,6 +50,7 @@ impl Daemon {
             upstreams: self.upstream_lines(),
             lists: self.list_lines(false),
             counters: self.counters(health.lost),
+            flows: self.flows(),
             problems,
         }
     }
@@ -92,11 +93,33 @@ impl Daemon {
             blocked: counted.dns.blocked,
             watched: counted.dns.watched,
             passed: counted.dns.passed,
-            connections: counted.connections,
+            connections: counted.connections + self.engine.flows().0.refused,
             malformed: counted.malformed + counted.dns.malformed,
             unanswered: counted.dns.unanswered,
             events_lost,
             wakeups: self.wakeups,
+        }
+    }
+
+    fn flows(&self) -> FlowsLine {
+        let (counted, fill) = self.engine.flows();
+        let wide = |number: usize| number as u64;
+        FlowsLine {
+            undecided: wide(fill.undecided),
+            refused: wide(fill.refused),
+            passed: wide(fill.passed),
+            held_bytes: wide(fill.held),
+            held_cap: wide(self.engine.flow_bounds().held),
+            seen: counted.flows,
+            stopped: counted.refused,
+            named: counted.named,
+            unnamed: counted.unnamed,
+            put_back: counted.put_back,
+            over_bound: counted.over_bound,
+            dropped: counted.dropped,
+            storms: counted.storms,
+            answers: wide(self.engine.answers_remembered()),
+            sets: Vec::new(),
         }
     }
 }
