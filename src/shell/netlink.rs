@@ -182,11 +182,7 @@ impl Netlink {
 
     /// Sends a ready-made question for all objects of a kind, and hands each message
     /// of the answer to `take`.
-    pub(crate) fn dump(
-        &mut self,
-        question: &[u8],
-        mut take: impl FnMut(&[u8]),
-    ) -> io::Result<()> {
+    pub(crate) fn dump(&mut self, question: &[u8], mut take: impl FnMut(&[u8])) -> io::Result<()> {
         self.socket.send(question, 0)?;
         loop {
             let datagram = self.receive()?;

@@ -212,3 +212,6 @@ pub const TEST_PORT: u16 = 9;
 
 const NAME: &str = "optout_flows";
 const DEL_RULE: u16 = 8; // nf_tables.h, enum nf_tables_msg_types
+
+#[cfg(test)]
+mod tests;
