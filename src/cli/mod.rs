@@ -24,6 +24,7 @@ mod demo;
 mod doctor;
 pub mod escape;
 mod explain;
+mod flows;
 mod lists;
 mod log;
 mod mode;

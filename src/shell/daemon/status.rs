@@ -93,7 +93,7 @@ impl Daemon {
             blocked: counted.dns.blocked,
             watched: counted.dns.watched,
             passed: counted.dns.passed,
-            connections: counted.connections,
+            connections: counted.connections + self.engine.flows().0.refused,
             malformed: counted.malformed + counted.dns.malformed,
             unanswered: counted.dns.unanswered,
             events_lost,
@@ -102,7 +102,25 @@ impl Daemon {
     }
 
     fn flows(&self) -> FlowsLine {
-        FlowsLine::default()
+        let (counted, fill) = self.engine.flows();
+        let wide = |number: usize| number as u64;
+        FlowsLine {
+            undecided: wide(fill.undecided),
+            refused: wide(fill.refused),
+            passed: wide(fill.passed),
+            held_bytes: wide(fill.held),
+            held_cap: wide(self.engine.flow_bounds().held),
+            seen: counted.flows,
+            stopped: counted.refused,
+            named: counted.named,
+            unnamed: counted.unnamed,
+            put_back: counted.put_back,
+            over_bound: counted.over_bound,
+            dropped: counted.dropped,
+            storms: counted.storms,
+            answers: wide(self.engine.answers_remembered()),
+            sets: Vec::new(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the journal as a whole, on real files.
 
+mod carrying_on;
 mod keeping;
 mod reading;
 mod reporting;
