@@ -49,7 +49,9 @@ impl Checker<'_> {
             match (text.parse(), device) {
                 (Ok(prefix), _) => clients.push(prefix),
                 // What is wrong with these is said where they stand.
-                (_, Some(it)) => clients.extend(it.addresses.iter().filter_map(|at| at.parse::<Prefix>().ok())),
+                (_, Some(it)) => {
+                    clients.extend(it.addresses.iter().filter_map(|at| at.parse::<Prefix>().ok()))
+                }
                 (Err(_), None) => {
                     let problem = format!(
                         "cannot hold {text:?}; write an address, a prefix or the name of one of [[devices]]"

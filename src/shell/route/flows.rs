@@ -147,6 +147,12 @@ impl Routes {
         }
     }
 
+    /// Which flows are led to us; `None` if there is no way for any.
+    #[must_use]
+    pub fn flows(&self) -> Option<&FlowPlan> {
+        self.flows.as_ref().map(|flows| &flows.plan)
+    }
+
     /// From now on the flow comes to us again.
     ///
     /// # Errors

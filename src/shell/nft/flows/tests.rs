@@ -3,10 +3,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
-use crate::core::flow::Protocol;
 use crate::core::wire::ip::{self, Packet};
 use crate::core::wire::tcp::Segment;
 use crate::shell::netns_test::{isolated, sh};
