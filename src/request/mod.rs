@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Capture;
 use crate::core::event::{Learnt, Outcome};
 use crate::core::flow::Protocol;
 use crate::core::host::HostName;
@@ -79,6 +80,11 @@ pub enum Request {
     Report {
         /// Seconds since 1970 (UTC) from which on to count.
         since: i64,
+    },
+    /// Look into these flows from now on; without, as the configuration says.
+    Capture {
+        /// Which.
+        capture: Option<Capture>,
     },
     /// Read the configuration and the lists anew.
     Reload,
@@ -675,7 +681,7 @@ mod tests {
     #[test]
     fn what_is_written_down_is_what_is_spoken() {
         let (requests, responses) = (examples("request"), examples("response"));
-        assert_eq!((requests.len(), responses.len()), (23, 18));
+        assert_eq!((requests.len(), responses.len()), (25, 18));
         // Both ways: no field is missing from the examples, and none too many.
         for example in requests {
             let request: Request = serde_json::from_value(example.clone()).expect("a request");

@@ -6,6 +6,7 @@ mod lab;
 
 mod devices;
 mod faults;
+mod full_capture;
 mod hostile;
 mod kills;
 mod lab_itself;

@@ -6,7 +6,7 @@ use super::Daemon;
 use super::network::Known;
 use crate::config::ListSource;
 use crate::core::policy::BlockAnswer;
-use crate::request::{Counters, FlowsLine, ListLine, Status, UpstreamLine};
+use crate::request::{Counters, FlowsLine, ListLine, SetLine, Status, UpstreamLine};
 use crate::shell::subscriptions::Record;
 use crate::shell::{clock, list_lines};
 
@@ -31,7 +31,8 @@ impl Problems {
 
 impl Daemon {
     /// How things are.
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&mut self) -> Status {
+        let sets = self.set_lines();
         let state = &self.state;
         let health = self.journal.health();
         let mut problems: Vec<_> = self.problems.all().collect();
@@ -41,7 +42,7 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION").into(),
             state: self.state_word().into(),
             paused_until: state.paused_until.filter(|_| state.on),
-            capture: "selective".into(),
+            capture: self.capture().to_string(),
             fail_policy: self.config.fail_policy.to_string(),
             mode: self.policy.mode(),
             block_answer: block_answer(self.policy.block_answer).into(),
@@ -50,7 +51,7 @@ impl Daemon {
             upstreams: self.upstream_lines(),
             lists: self.list_lines(false),
             counters: self.counters(health.lost),
-            flows: self.flows(),
+            flows: self.flows(sets),
             problems,
         }
     }
@@ -101,7 +102,7 @@ impl Daemon {
         }
     }
 
-    fn flows(&self) -> FlowsLine {
+    fn flows(&self, sets: Vec<SetLine>) -> FlowsLine {
         let (counted, fill) = self.engine.flows();
         let wide = |number: usize| number as u64;
         FlowsLine {
@@ -119,7 +120,7 @@ impl Daemon {
             dropped: counted.dropped,
             storms: counted.storms,
             answers: wide(self.engine.answers_remembered()),
-            sets: Vec::new(),
+            sets,
         }
     }
 }
