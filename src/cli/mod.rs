@@ -36,6 +36,7 @@ mod report;
 mod resume;
 mod rule;
 mod run;
+mod sniff;
 mod status;
 pub mod time;
 mod vendors;
@@ -66,6 +67,7 @@ enum Command {
     Status(status::Show),
     Log(log::Log),
     Explain(explain::Explain),
+    Sniff(sniff::Sniff),
     Allow(allow::Allow),
     Block(block::Block),
     Vendors(vendors::Vendors),
@@ -121,6 +123,7 @@ impl Command {
             Self::Status(status) => status.run(daemon, page),
             Self::Log(log) => log.run(daemon, page),
             Self::Explain(explain) => explain.run(daemon, page),
+            Self::Sniff(sniff) => sniff.run(page),
             Self::Allow(allow) => allow.run(daemon, page),
             Self::Block(block) => block.run(daemon, page),
             Self::Vendors(vendors) => vendors.run(daemon, page),

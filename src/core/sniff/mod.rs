@@ -15,6 +15,7 @@
 
 mod datagrams;
 mod names;
+mod ordered;
 mod stream;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use datagrams::Datagrams;
 pub use names::Names;
+pub use ordered::Ordered;
 pub use stream::Stream;
 
 /// What the first bytes of a flow say.
