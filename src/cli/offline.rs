@@ -158,7 +158,7 @@ pub(super) fn explain_offline(
 
 /// The policy as the daemon would have it, by what is on disk, and what could not
 /// be read of that.
-pub(super) fn policy(named: Option<&Path>) -> anyhow::Result<(Policy, Option<String>)> {
+pub(super) fn policy(named: Option<&Path>) -> anyhow::Result<(Arc<Policy>, Option<String>)> {
     let (config, rulebook) = Rulebook::load(named).map_err(|error| Wrong(error.to_string()))?;
     let (state, missing) = state_of(&config);
     let (policy, _) = rulebook.policy(&config, &state);

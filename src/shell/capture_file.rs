@@ -24,13 +24,15 @@ pub fn read(file: impl Read, mut each: impl FnMut(&Record<'_>, u64)) -> End {
     let mut window = Window { file, bytes: Vec::new(), start: 0, read: 0 };
     let mut format = Format::default();
     loop {
+        let read = window.read;
         let (used, step) = match format.step(window.rest()) {
             Ok(done) => done,
             Err(broken) => return End::Broken(broken),
         };
+        let needs = matches!(step, Step::Need(_));
         let done = match step {
             Step::Record(record) => {
-                each(&record, window.read);
+                each(&record, read);
                 window.skip(used as u64)
             }
             Step::Skip(more) => window.skip(used as u64 + more),
@@ -40,9 +42,7 @@ pub fn read(file: impl Read, mut each: impl FnMut(&Record<'_>, u64)) -> End {
             Ok(true) => {}
             // An empty file does not even say that it is a capture.
             Ok(false) if window.read == 0 => return End::Broken(Broken::NotACapture),
-            Ok(false) if window.rest().is_empty() && matches!(step, Step::Need(_)) => {
-                return End::Whole;
-            }
+            Ok(false) if needs && window.rest().is_empty() => return End::Whole,
             Ok(false) => return End::Cut,
             Err(error) => return End::Failed(error),
         }

@@ -378,5 +378,3 @@ const MAX_FRAME: usize = 1 << 20;
 /// Most interfaces of a section. A machine has a hundred.
 const MAX_INTERFACES: usize = 4096;
 
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,9 @@
 //! What one end of a flow was heard to say.
 
+use super::ordered::Ordered;
 use crate::core::dns::{Messages, asked};
 use crate::core::host::HostName;
-use crate::core::sniff::{Cause, Datagrams, Named, Ordered, Sniffed, Spoken, Stream, Unnamed};
+use crate::core::sniff::{Cause, Datagrams, Named, Sniffed, Spoken, Stream, Unnamed};
 
 /// What was said, as far as it names a host or tells why not.
 #[derive(Clone, Debug, Default)]

@@ -24,6 +24,7 @@
 
 mod flow;
 mod heard;
+mod ordered;
 mod seen;
 
 use std::collections::{HashMap, VecDeque};

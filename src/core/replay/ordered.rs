@@ -1,5 +1,5 @@
 //! The segments of one direction of a TCP connection → its bytes, in order and
-//! each once, as [`Stream`](super::Stream) takes them.
+//! each once, as a [`Stream`](sniff::Stream) takes them.
 //!
 //! For connections that others had: nobody is asked to send anything again. So
 //! where segments contradict each other, what came first counts, and what lies
@@ -7,9 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::sniff;
+
 /// Joins segments. Holds at most [`Ordered::MAX_HELD`] bytes.
 #[derive(Debug, Default)]
-pub struct Ordered {
+pub(super) struct Ordered {
     /// Number of the next byte; `None` until the first is known.
     next: Option<u32>,
     /// What came too early, by its distance from the first byte of all.
@@ -21,34 +23,34 @@ pub struct Ordered {
 
 impl Ordered {
     /// Most bytes that wait for those before them.
-    pub const MAX_HELD: usize = super::MAX_HELD;
+    pub(super) const MAX_HELD: usize = sniff::MAX_HELD;
 
     /// Says what number the first byte has: the one after SYN.
-    pub fn begin(&mut self, first: u32) {
+    pub(super) fn begin(&mut self, first: u32) {
         *self = Self { next: Some(first), ..Self::default() };
     }
 
     /// Whether it is known where the bytes begin.
     #[must_use]
-    pub fn has_begun(&self) -> bool {
+    pub(super) fn has_begun(&self) -> bool {
         self.next.is_some()
     }
 
     /// Whether bytes were handed on.
     #[must_use]
-    pub fn has_passed(&self) -> bool {
+    pub(super) fn has_passed(&self) -> bool {
         self.passed > 0
     }
 
     /// Bytes that wait.
     #[must_use]
-    pub fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.held
     }
 
     /// Takes the bytes of a segment, and hands on what is in order now. Where no
     /// beginning was said, the first segment is it.
-    pub fn push(&mut self, sequence: u32, bytes: &[u8], mut each: impl FnMut(&[u8])) {
+    pub(super) fn push(&mut self, sequence: u32, bytes: &[u8], mut each: impl FnMut(&[u8])) {
         let next = *self.next.get_or_insert(sequence);
         let ahead = sequence.wrapping_sub(next);
         if ahead >= 1 << 31 {
