@@ -13,6 +13,7 @@ pub mod checksum;
 pub mod http;
 pub mod icmp;
 pub mod ip;
+pub mod quic;
 pub mod reader;
 pub mod tcp;
 pub mod tls;
