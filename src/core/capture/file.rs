@@ -378,3 +378,245 @@ const MAX_FRAME: usize = 1 << 20;
 /// Most interfaces of a section. A machine has a hundred.
 const MAX_INTERFACES: usize = 4096;
 
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Everything in a file: `time link length bytes` of each packet, and how it ended.
+    fn all(file: &[u8]) -> (Vec<String>, Result<usize, Broken>) {
+        let (mut format, mut rest, mut found) = (Format::default(), file, Vec::new());
+        loop {
+            let (used, step) = match format.step(rest) {
+                Ok(done) => done,
+                Err(broken) => return (found, Err(broken)),
+            };
+            let skip = match step {
+                Step::Need(_) => return (found, Ok(rest.len())),
+                Step::Skip(more) => used + usize::try_from(more).unwrap(),
+                Step::Record(Record { at, link, len, bytes }) => {
+                    let at = at.map_or("-".into(), |at| at.as_micros().to_string());
+                    found.push(format!("{at} {link} {len} {}", String::from_utf8_lossy(bytes)));
+                    used
+                }
+            };
+            let Some(left) = rest.get(skip..) else { return (found, Ok(rest.len())) };
+            assert!(left.len() < rest.len() || used == 0, "no way forward");
+            rest = left;
+        }
+    }
+
+    /// Numbers in the order of a file, as it grows.
+    struct Out(bool, Vec<u8>);
+
+    impl Out {
+        fn u16(mut self, n: u16) -> Self {
+            self.1.extend(if self.0 { n.to_be_bytes() } else { n.to_le_bytes() });
+            self
+        }
+
+        fn u32(mut self, n: u32) -> Self {
+            self.1.extend(if self.0 { n.to_be_bytes() } else { n.to_le_bytes() });
+            self
+        }
+
+        fn raw(mut self, bytes: &[u8]) -> Self {
+            self.1.extend(bytes);
+            self
+        }
+
+        fn block(self, kind: u32, body: impl FnOnce(Self) -> Self) -> Self {
+            let mut body = body(Self(self.0, Vec::new())).1;
+            body.resize(body.len().next_multiple_of(4), 0);
+            let len = u32::try_from(body.len() + 12).unwrap();
+            self.u32(kind).u32(len).raw(&body).u32(len)
+        }
+
+        fn section(self) -> Self {
+            self.block(SECTION, |out| out.u32(ORDER).u16(1).u16(0).raw(&[0xff; 8]))
+        }
+
+        fn interface(self, link: u16, snap: u32) -> Self {
+            self.block(INTERFACE, |out| out.u16(link).u16(0).u32(snap))
+        }
+
+        fn packet(self, interface: u32, ticks: u64, bytes: &[u8]) -> Self {
+            let [high, low] = [ticks >> 32, ticks & 0xffff_ffff].map(|n| u32::try_from(n).unwrap());
+            let len = u32::try_from(bytes.len()).unwrap();
+            self.block(PACKET, |out| {
+                out.u32(interface).u32(high).u32(low).u32(len).u32(99).raw(bytes)
+            })
+        }
+    }
+
+    fn pcap(big: bool, magic: u32, extra: &[u8]) -> Vec<u8> {
+        let header = Out(big, Vec::new()).u32(magic).u16(2).u16(4).u32(0).u32(0).u32(262_144);
+        let record = header.u32(0xf400_0071).u32(3).u32(4000).u32(3).u32(99);
+        record.raw(extra).raw(b"one").1
+    }
+
+    #[test]
+    fn pcap_is_read_in_both_orders_and_both_units() {
+        for big in [false, true] {
+            for (magic, extra, want) in [
+                (0xa1b2_c3d4, &b""[..], "3004000 113 99 one"),
+                (0xa1b2_3c4d, b"", "3000004 113 99 one"),
+                (0xa1b2_cd34, b"8 bytes ", "3004000 113 99 one"),
+            ] {
+                let file = pcap(big, magic, extra);
+                assert_eq!(all(&file), (vec![want.into()], Ok(0)), "big: {big}, {magic:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn pcapng_is_read_with_all_its_packets() {
+        for big in [false, true] {
+            let file = Out(big, Vec::new())
+                .section()
+                .interface(1, 0)
+                .interface(113, 4)
+                .block(0x0bad, |out| out.raw(b"unknown"))
+                .packet(0, 5_000_000_000, b"one")
+                .packet(1, 7, b"seven")
+                .block(SIMPLE_PACKET, |out| out.u32(5).raw(b"three"))
+                .block(OLD_PACKET, |out| {
+                    out.u16(1).u16(9).u32(0).u32(8).u32(4).u32(4).raw(b"four")
+                })
+                .section()
+                .interface(101, 2)
+                .packet(0, 9, b"five")
+                .block(SIMPLE_PACKET, |out| out.u32(5).raw(b"si"));
+            let want = [
+                "5000000000 1 99 one",
+                "7 113 99 seven",
+                "- 1 5 three",
+                "8 113 4 four",
+                "9 101 99 five",
+                "- 101 5 si",
+            ];
+            assert_eq!(all(&file.1), (want.map(Into::into).to_vec(), Ok(0)), "big: {big}");
+        }
+    }
+
+    #[test]
+    fn sections_may_have_different_orders() {
+        let one = Out(true, Vec::new()).section().interface(1, 0).packet(0, 1, b"one");
+        let two = Out(false, one.1).section().interface(1, 0).packet(0, 2, b"two");
+        assert_eq!(all(&two.1).0, ["1 1 99 one", "2 1 99 two"]);
+    }
+
+    #[test]
+    fn clocks_are_as_fine_and_as_late_as_the_interface_says() {
+        for big in [false, true] {
+            for (power, offset, ticks, micros) in [
+                (6, 0, 1_000_001, 1_000_001),
+                (9, 0, 1_000_001, 1000),
+                (0, 0, 2, 2_000_000),
+                (0x8a, 0, 1536, 1_500_000),
+                (6, 10, 5, 10_000_005),
+                (6, -10, 10_000_005, 5),
+                (6, -10, 5, 0),
+                (0x7f, 0, 77, 0),
+                (0xff, 0, 77, 0),
+                (0, i64::MAX, u64::MAX, u64::MAX),
+            ] {
+                let offset = if big { offset.to_be_bytes() } else { offset.to_le_bytes() };
+                let file = Out(big, Vec::new()).section().block(INTERFACE, |out| {
+                    let out = out.u16(1).u16(0).u32(0).u16(2).u16(3).raw(b"eth\0");
+                    let out = out.u16(RESOLUTION).u16(1).raw(&[power, 0, 0, 0]);
+                    out.u16(OFFSET).u16(8).raw(&offset).u32(0)
+                });
+                let file = file.packet(0, ticks, b"x");
+                assert_eq!(all(&file.1).0, [format!("{micros} 1 99 x")], "{power:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_capture_is_said() {
+        for (bytes, want) in [
+            (&b"GET / HTTP"[..], Broken::NotACapture),
+            (b"\x1f\x8b\x08\0\0", Broken::Compressed),
+            (b"\x28\xb5\x2f\xfd", Broken::Compressed),
+            (b"\x0a\x0d\x0d\x0a\x1c\0\0\0\x01\x02\x03\x04", Broken::NotACapture),
+        ] {
+            assert_eq!(all(bytes), (vec![], Err(want)));
+        }
+    }
+
+    #[test]
+    fn lengths_that_cannot_be_are_said() {
+        let start = || Out(false, Vec::new()).section().interface(1, 0);
+        let long = u32::try_from(MAX_FRAME + 1).unwrap();
+        for (file, want) in [
+            (start().u32(PACKET).u32(11).u32(0), Broken::Length(11, "a block")),
+            (start().u32(PACKET).u32(0).u32(0), Broken::Length(0, "a block")),
+            (start().u32(PACKET).u32(u32::MAX).u32(0), Broken::Length(0xffff_ffff, "a block")),
+            (start().u32(PACKET).u32(12).u32(12), Broken::Length(12, "a block of its kind")),
+            (start().u32(PACKET).u32(16).u32(0).u32(20), Broken::Lengths(16, 20)),
+            (start().packet(1, 0, b""), Broken::Interface(1)),
+            (start().section().packet(0, 0, b""), Broken::Interface(0)),
+            (
+                start().block(PACKET, |out| out.u32(0).u32(0).u32(0).u32(5).u32(5).raw(b"four")),
+                Broken::Length(36, "a block of its kind"),
+            ),
+            (
+                start().block(PACKET, |out| out.u32(0).u32(0).u32(0).u32(u32::MAX).u32(5)),
+                Broken::Length(0xffff_ffff, "a packet"),
+            ),
+            (
+                Out(false, pcap(false, 0xa1b2_c3d4, b"")).u32(0).u32(0).u32(long).u32(long),
+                Broken::Length(long.into(), "a packet"),
+            ),
+        ] {
+            assert_eq!(all(&file.1).1, Err(want));
+        }
+    }
+
+    #[test]
+    fn interfaces_do_not_go_on_for_ever() {
+        let mut file = Out(false, Vec::new()).section();
+        for _ in 0..MAX_INTERFACES {
+            file = file.interface(1, 0);
+        }
+        assert_eq!(all(&file.1).1, Ok(0));
+        assert_eq!(all(&file.interface(1, 0).1).1, Err(Broken::Interfaces));
+    }
+
+    #[test]
+    fn no_step_asks_for_more_than_it_may() {
+        let file = Out(false, Vec::new()).section().interface(1, 0).packet(0, 1, b"one").1;
+        for cut in 0..file.len() {
+            let mut format = Format::default();
+            let mut rest = &file[..cut];
+            while let Ok((used, step)) = format.step(rest) {
+                match step {
+                    Step::Need(len) => {
+                        assert!(len > rest.len() && len <= Format::MAX_NEED, "cut at {cut}");
+                        break;
+                    }
+                    Step::Skip(more) => {
+                        let skip = used + usize::try_from(more).unwrap();
+                        let Some(left) = rest.get(skip..) else { break };
+                        rest = left;
+                    }
+                    Step::Record(_) => rest = &rest[used..],
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn flipped_bits_do_no_harm(at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+            let mut file = Out(false, Vec::new()).section().interface(1, 0).packet(0, 1, b"one");
+            file = file.block(SIMPLE_PACKET, |out| out.u32(5).raw(b"three")).section();
+            *at.get_mut(&mut file.1) ^= 1 << bit;
+            let (found, _) = all(&file.1);
+            prop_assert!(found.len() <= 3);
+        }
+    }
+}

@@ -174,10 +174,10 @@ mod tests {
     /// One row, one test: `name: link type, frame => what is inside`. An IP packet
     /// is `E`, the first byte of one.
     macro_rules! frames {
-        ($($name:ident: $link:expr, $frame:expr => $want:expr;)*) => {
+        ($($name:ident: $link:expr, [$($part:expr),*] => $want:expr;)*) => {
             $(#[test] fn $name() {
-                let frame: &[u8] = &$frame.concat();
-                assert_eq!(open($link, frame), $want);
+                let parts: &[&[u8]] = &[$($part),*];
+                assert_eq!(open($link, &parts.concat()), $want);
             })*
         };
     }
@@ -239,7 +239,8 @@ mod tests {
 
     #[test]
     fn every_cut_of_a_frame_is_short_or_something_else() {
-        let frame = [MACS, b"\x88\xa8\0\x01\x81\0\0\x02\x88\x64\x11\0\0\x01\0\x03\0\x21E"].concat();
+        let tags: &[u8] = b"\x88\xa8\0\x01\x81\0\0\x02\x88\x64\x11\0\0\x01\0\x03\0\x21E";
+        let frame = [MACS, tags].concat();
         for cut in 0..frame.len() {
             assert_eq!(open(1, &frame[..cut]), Inside::Short, "cut at {cut}");
         }

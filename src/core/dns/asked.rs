@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn messages_are_found_however_the_stream_is_cut() {
-        let stream = [&[0, 21], QUESTION, &[0, 21], QUESTION, &[0, 0, 0, 21], QUESTION].concat();
+        let stream = [&[0, 24], QUESTION, &[0, 24], QUESTION, &[0, 0, 0, 24], QUESTION].concat();
         for cut in 0..stream.len() {
             let mut messages = Messages::default();
             let mut count = 0;

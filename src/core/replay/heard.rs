@@ -114,7 +114,7 @@ impl Ear {
         let left = match hears {
             _ if over => return heard,
             Hears::Stream(ordered, _) if !ordered.has_passed() => Sniffed::NeedMore,
-            Hears::Stream(_, mut stream) => stream.finish(),
+            Hears::Stream(_, stream) => stream.finish(),
             Hears::Datagrams(mut datagrams) if heard.before.is_empty() => datagrams.finish(),
             Hears::Datagrams(mut datagrams) => match datagrams.finish() {
                 named @ Sniffed::Named(_) => named,

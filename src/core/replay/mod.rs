@@ -108,8 +108,9 @@ impl Replay {
             flow.finish();
             let (client, server, mut heard) = flow.outcome();
             let device = Client::Device(client.ip());
-            let (verdict, via) = seen::judge(policy, now, server.ip(), &device, &mut heard);
-            let dns = server.port() == DNS && heard.spoken.is_none();
+            let dns = server.port() == DNS;
+            let about = (server.ip(), dns);
+            let (verdict, via) = seen::judge(policy, now, &device, about, &mut heard);
             let spoken = if dns { Some(Said::Dns) } else { heard.spoken.map(Said::Sniffed) };
             Seen {
                 first: flow.first,
@@ -238,3 +239,6 @@ const MAX_LISTENED: usize = 4096;
 
 /// Most bytes that are held, of all flows together.
 const MAX_HELD: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests;

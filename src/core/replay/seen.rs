@@ -64,34 +64,35 @@ impl fmt::Display for Said {
     }
 }
 
-/// Decides about a flow by the policy: about its address, and about each name.
-/// The strictest counts. What decides is put first.
+/// Decides about a flow by the policy: about each name, and about its address
+/// unless it is a `question`, which we would answer whomever it is meant for. The
+/// strictest counts, a name before an address. The name that decides is put first.
 pub(super) fn judge(
     policy: &Policy,
     now: Instant,
-    server: IpAddr,
     client: &Client,
+    (server, question): (IpAddr, bool),
     heard: &mut Heard,
 ) -> (Verdict, Via) {
-    let mut best = (policy.judge_address(now, server, Asked::from(client)), None);
+    let (mut best, mut first) = (Verdict::Pass(Why::NoMatch), 0);
     let types = heard.qtypes.iter().map(|qtype| Some(*qtype)).chain(std::iter::repeat(None));
     for (at, (name, qtype)) in heard.names.iter().zip(types).enumerate() {
         let asked = Asked { host: None, qtype, client };
         let verdict = policy.judge(now, name.as_str(), asked);
-        if strictness(verdict) > strictness(best.0) {
-            best = (verdict, Some(at));
+        if strictness(verdict) > strictness(best) {
+            (best, first) = (verdict, at);
         }
     }
-    match best {
-        (verdict, Some(at)) => {
-            if let Some(names) = heard.names.get_mut(..=at) {
-                names.rotate_right(1);
-            }
-            (verdict, Via::Name)
-        }
-        (verdict, None) if verdict.rule().is_some() => (verdict, Via::Address),
-        (verdict, None) => (verdict, Via::Name),
+    if let Some(names) = heard.names.get_mut(..=first) {
+        names.rotate_right(1);
     }
+    if !question {
+        let verdict = policy.judge_address(now, server, Asked::from(client));
+        if strictness(verdict) > strictness(best) {
+            return (verdict, Via::Address);
+        }
+    }
+    (best, Via::Name)
 }
 
 fn strictness(verdict: Verdict) -> u8 {
