@@ -106,3 +106,45 @@ const ACK: u64 = 0x02;
 const ACK_ECN: u64 = 0x03;
 const CRYPTO: u64 = 0x06;
 const CONNECTION_CLOSE: u64 = 0x1c;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frames_of_an_initial_packet_are_read() {
+        let mut payload = vec![0, 0, 0, 1];
+        payload.extend([2, 7, 0, 2, 1, 1, 1, 1, 1]); // ACK of three ranges
+        payload.extend([3, 7, 0, 0, 1, 9, 9, 9]); // the same with counts
+        payload.extend([6, 0x40, 5, 2, b'h', b'i']);
+        payload.extend([0x40, 6, 0, 1, b'!']); // the type in two bytes
+        payload.extend([0x1c, 0, 6, 3, b'b', b'y', b'e', 0]);
+        let frames: Vec<_> = Frames::new(&payload).collect();
+        let crypto = |offset, bytes| Ok(Frame::Crypto { offset, bytes });
+        let empty = Ok(Frame::Empty);
+        let want = [empty, empty, empty, empty, crypto(5, b"hi"), crypto(0, b"!")];
+        assert_eq!(frames[..6], want);
+        assert_eq!(frames[6..], [Ok(Frame::Close), empty]);
+    }
+
+    #[test]
+    fn frames_that_are_cut_or_do_not_belong_end_it() {
+        for bad in [
+            &[6, 0, 5, 1][..],
+            &[6, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1],
+            &[6, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            &[2, 7, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            &[3, 7, 0, 0, 1],
+            &[0x1c, 0, 0, 9],
+            &[8, 1, 2, 3],
+            &[0x1d, 0, 0],
+            &[0x40],
+        ] {
+            let payload = [&[1], bad, &[1, 1]].concat();
+            let frames: Vec<_> = Frames::new(&payload).collect();
+            let cut: Vec<_> = Frames::new(&payload[..=bad.len()]).collect();
+            assert!(frames.iter().rev().skip(1).all(Result::is_ok), "{bad:?}");
+            assert!(matches!(cut[..], [Ok(Frame::Empty), Err(_)]), "{bad:?} {cut:?}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ pub mod frames;
 pub mod keys;
 pub mod packet;
 pub mod version;
+pub mod write;
 
 use crate::core::wire::reader::{Reader, Short};
 
