@@ -133,7 +133,9 @@ impl Taken {
             match open(record.link, record.bytes) {
                 Inside::Ip(packet) => {
                     packets += 1;
-                    replay.handle_packet(last, packet);
+                    let cut = usize::try_from(record.len).unwrap_or(usize::MAX);
+                    let cut = cut.saturating_sub(record.bytes.len());
+                    replay.handle_packet(last, packet, packet.len().saturating_add(cut));
                 }
                 Inside::Short => short += 1,
                 Inside::Other => {}

@@ -132,8 +132,7 @@ impl Format {
     fn begin<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, Step<'a>), Broken> {
         let Some(magic) = bytes.first_chunk() else { return need(4) };
         if u32::from_be_bytes(*magic) == SECTION {
-            self.state =
-                State::PcapNg(Section { order: Order::Little, interfaces: Vec::new() });
+            self.state = State::PcapNg(Section { order: Order::Little, interfaces: Vec::new() });
             return Ok((0, Step::Skip(0)));
         }
         let pcap = Pcap::of(*magic).ok_or_else(|| match magic {
@@ -217,11 +216,7 @@ impl Section {
     }
 
     /// Reads the body of a block that is of use.
-    fn read<'a>(
-        &mut self,
-        kind: u32,
-        mut r: Ordered<'a>,
-    ) -> Result<Option<Record<'a>>, Fault> {
+    fn read<'a>(&mut self, kind: u32, mut r: Ordered<'a>) -> Result<Option<Record<'a>>, Fault> {
         match kind {
             INTERFACE => {
                 let interface = Interface::read(&mut r)?;
@@ -378,7 +373,6 @@ const MAX_FRAME: usize = 1 << 20;
 /// Most interfaces of a section. A machine has a hundred.
 const MAX_INTERFACES: usize = 4096;
 
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -482,9 +476,7 @@ mod tests {
                 .packet(0, 5_000_000_000, b"one")
                 .packet(1, 7, b"seven")
                 .block(SIMPLE_PACKET, |out| out.u32(5).raw(b"three"))
-                .block(OLD_PACKET, |out| {
-                    out.u16(1).u16(9).u32(0).u32(8).u32(4).u32(4).raw(b"four")
-                })
+                .block(OLD_PACKET, |out| out.u16(1).u16(9).u32(0).u32(8).u32(4).u32(4).raw(b"four"))
                 .section()
                 .interface(101, 2)
                 .packet(0, 9, b"five")

@@ -16,8 +16,9 @@ pub struct Mended {
 }
 
 /// Writes the packet that `recorded` begins with to `out`, with sound lengths and
-/// checksums. `None`, and nothing useful in `out`, if it is no IP packet.
-pub fn mend(recorded: &[u8], out: &mut Vec<u8>) -> Option<Mended> {
+/// checksums. It had `len` bytes, with padding, before the recorder cut it. `None`,
+/// and nothing useful in `out`, if it is no IP packet.
+pub fn mend(recorded: &[u8], len: usize, out: &mut Vec<u8>) -> Option<Mended> {
     out.clear();
     let v6 = match recorded.first()? >> 4 {
         4 => false,
@@ -29,7 +30,7 @@ pub fn mend(recorded: &[u8], out: &mut Vec<u8>) -> Option<Mended> {
     let says = usize::from(read(recorded.get(..header)?, at)?);
     // 0 is said where it does not fit, or is left to the card. No more than fits is taken.
     let most = usize::from(u16::MAX) + uncounted;
-    let len = if says == 0 { recorded.len().min(most) } else { says + uncounted };
+    let len = if says == 0 { len.max(recorded.len()).min(most) } else { says + uncounted };
     out.extend_from_slice(recorded.get(..len).unwrap_or(recorded));
     let missing = len - out.len();
     let counted = out.len().saturating_sub(uncounted);
@@ -102,7 +103,7 @@ mod tests {
     fn a_sound_packet_stays_as_it_is() {
         for packet in [datagram(false), datagram(true), segment(false), segment(true)] {
             let mut out = Vec::new();
-            assert_eq!(mend(&packet, &mut out), Some(Mended::default()));
+            assert_eq!(mend(&packet, packet.len(), &mut out), Some(Mended::default()));
             assert_eq!(out, packet);
         }
     }
@@ -145,7 +146,7 @@ mod tests {
     fn what_is_missing_is_counted_and_the_rest_is_sound() {
         for packet in [datagram(false), datagram(true)] {
             let mut out = Vec::new();
-            let done = mend(&packet[..packet.len() - 3], &mut out);
+            let done = mend(&packet[..packet.len() - 3], 0, &mut out);
             assert_eq!(done, Some(Mended { missing: 3 }));
             let packet = Packet::parse(&out).unwrap();
             assert_eq!(Datagram::parse(&packet).unwrap().payload, b"payl");
@@ -153,11 +154,23 @@ mod tests {
         let packet = segment(true);
         let mut out = Vec::new();
         for cut in 0..packet.len() {
-            if mend(&packet[..cut], &mut out).is_some() {
+            if mend(&packet[..cut], packet.len(), &mut out).is_some() {
                 let sound = Packet::parse(&out).unwrap();
                 assert_eq!(Segment::parse(&sound).is_ok(), cut == packet.len(), "cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_known_without_a_length_too() {
+        let mut packet = segment(false);
+        packet.extend(b"payload");
+        packet[2..4].fill(0);
+        let mut out = Vec::new();
+        let done = mend(&packet[..packet.len() - 3], packet.len(), &mut out);
+        assert_eq!(done, Some(Mended { missing: 3 }));
+        let packet = Packet::parse(&out).unwrap();
+        assert_eq!(Segment::parse(&packet).unwrap().payload, b"payl");
     }
 
     #[test]
@@ -177,7 +190,7 @@ mod tests {
                     *byte = first;
                 }
                 let mut out = Vec::new();
-                if mend(&bytes, &mut out).is_some() {
+                if mend(&bytes, bytes.len(), &mut out).is_some() {
                     prop_assert!(out.len() <= bytes.len());
                 }
             }
@@ -186,7 +199,7 @@ mod tests {
 
     fn mended(recorded: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        assert_eq!(mend(recorded, &mut out), Some(Mended::default()));
+        assert_eq!(mend(recorded, recorded.len(), &mut out), Some(Mended::default()));
         out
     }
 

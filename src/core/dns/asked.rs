@@ -51,8 +51,7 @@ const IS_NO_QUERY: u16 = 0xf800; // QR, and any opcode but QUERY; RFC 1035 §4.1
 mod tests {
     use super::*;
 
-    const QUESTION: &[u8] =
-        b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01A\x04test\0\0\x1c\0\x01";
+    const QUESTION: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01A\x04test\0\0\x1c\0\x01";
 
     #[test]
     fn a_question_is_read() {

@@ -39,8 +39,7 @@ struct Side {
 
 impl Flow {
     pub(super) fn new(protocol: Protocol, from: SocketAddr, to: SocketAddr, now: Instant) -> Self {
-        let side =
-            |address| Side { address, begin: None, spoke: false, ear: None, heard: None };
+        let side = |address| Side { address, begin: None, spoke: false, ear: None, heard: None };
         Self {
             protocol,
             first: now,

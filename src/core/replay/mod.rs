@@ -80,12 +80,13 @@ pub struct Counters {
 }
 
 impl Replay {
-    /// Takes the packet that `recorded` begins with.
-    pub fn handle_packet(&mut self, at: Instant, recorded: &[u8]) {
+    /// Takes the packet that `recorded` begins with. It had `len` bytes, with
+    /// padding, before it was recorded.
+    pub fn handle_packet(&mut self, at: Instant, recorded: &[u8], len: usize) {
         self.counters.packets += 1;
         self.now = self.now.max(at);
         let mut mended = std::mem::take(&mut self.mended);
-        match mend(recorded, &mut mended) {
+        match mend(recorded, len, &mut mended) {
             Some(done) => {
                 self.counters.cut += u64::from(done.missing > 0);
                 self.take(at, &mended, done.missing);
@@ -146,7 +147,7 @@ impl Replay {
         let mut joined = std::mem::take(&mut self.joined);
         if self.fragments.handle_fragment(self.now, &packet, &mut joined) {
             let mut mended = Vec::new();
-            if mend(&joined, &mut mended).is_some()
+            if mend(&joined, joined.len(), &mut mended).is_some()
                 && let Ok(packet) = Packet::parse(&mended)
             {
                 self.take_whole(at, &packet, 0);

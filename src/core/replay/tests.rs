@@ -15,7 +15,7 @@ struct Tape {
 impl Tape {
     fn packet(&mut self, packet: &[u8]) {
         self.micros += 1000;
-        self.replay.handle_packet(Instant::from_micros(self.micros), packet);
+        self.replay.handle_packet(Instant::from_micros(self.micros), packet, packet.len());
     }
 
     fn tcp(&mut self, from: &str, to: &str, (flags, seq, ack): (Flags, u32, u32), data: &str) {
@@ -246,7 +246,10 @@ fn a_flow_whose_bytes_are_missing_is_incomplete() {
     assert_eq!((counters.cut, counters.malformed), (1, 0));
     let seen = tape.seen();
     assert_eq!((seen[0].cause, seen[0].names.len()), (Some(Cause::Incomplete), 0));
-    assert_eq!((seen[0].missing, seen[0].bytes), (packet.len() as u64 - 60, 80 + 35 - 1));
+    assert_eq!(
+        (seen[0].missing, seen[0].bytes),
+        (packet.len() as u64 - 60, 80 + HEAD.len() as u64)
+    );
     assert_eq!(seen[0].spoken, Some(Said::Sniffed(Spoken::Http(1, 1))));
 }
 
