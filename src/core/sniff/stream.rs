@@ -156,3 +156,6 @@ const MAX_METHOD: usize = 64;
 
 /// Most ends of lines before a request.
 const MAX_SKIPPED: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests;

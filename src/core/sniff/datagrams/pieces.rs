@@ -103,12 +103,11 @@ impl Pieces {
             last.extend_from_slice(piece);
         }
         let before = next.checked_sub(1).and_then(|before| self.runs.get_mut(before));
-        match before.filter(|run| run.end() == offset && run.at + run.len == at) {
-            Some(run) => run.len += piece.len(),
-            None => {
-                self.runs.insert(*next, Run { offset, at, len: piece.len() });
-                *next += 1;
-            }
+        if let Some(run) = before.filter(|run| run.end() == offset && run.at + run.len == at) {
+            run.len += piece.len();
+        } else {
+            self.runs.insert(*next, Run { offset, at, len: piece.len() });
+            *next += 1;
         }
         piece.len()
     }

@@ -16,7 +16,7 @@ pub enum Frame<'a> {
         /// What it says.
         bytes: &'a [u8],
     },
-    /// CONNECTION_CLOSE: nothing more will come.
+    /// `CONNECTION_CLOSE`: nothing more will come.
     Close,
 }
 

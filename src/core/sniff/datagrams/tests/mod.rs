@@ -397,7 +397,9 @@ fn first(host: &str) -> Vec<u8> {
 
 fn seal(initial: &Initial<'_>, pieces: &[(u64, &[u8])]) -> Vec<u8> {
     let mut frames = Vec::new();
-    pieces.iter().for_each(|(offset, bytes)| put_crypto(&mut frames, *offset, bytes));
+    for (offset, bytes) in pieces {
+        put_crypto(&mut frames, *offset, bytes);
+    }
     frames.resize(frames.len().max(1150), 0);
     initial.seal(&frames).unwrap()
 }
@@ -410,7 +412,8 @@ fn hello(host: &str, padding: u16) -> Vec<u8> {
     if !host.is_empty() {
         let len = u16::try_from(host.len()).unwrap();
         let mut extension = vec![0, 0];
-        [len + 5, len + 3].iter().for_each(|len| extension.extend(len.to_be_bytes()));
+        extension.extend((len + 5).to_be_bytes());
+        extension.extend((len + 3).to_be_bytes());
         extension.push(0);
         extension.extend(len.to_be_bytes());
         extension.extend(host.as_bytes());
