@@ -1,11 +1,12 @@
 //! Flows of a capture, for people and for programs.
 
+use std::fmt::Write;
 use std::io;
 use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::cli::page::{Ink, Page, Side, Span, count, ink, outcome, plain};
+use crate::cli::page::{Ink, Page, Side, Span, count, ink, number, outcome, plain};
 use crate::cli::who;
 use crate::core::event::Outcome;
 use crate::core::flow::Protocol;
@@ -78,8 +79,12 @@ pub(super) fn table(
     let named = flows.iter().filter(|flow| !flow.names.is_empty()).count() as u64;
     let all = flows.len() as u64;
     let of = |outcome| flows.iter().filter(|flow| outcome_of(flow.verdict) == outcome).count();
+    let other = match counters.other + counters.fragments {
+        0 => String::new(),
+        other => format!(" ({} parts of datagrams or neither TCP nor UDP)", number(other)),
+    };
     page.say(format_args!(
-        "{}, {}: {named} named, {} not; {} blocked, {} watched, {} passed",
+        "{}{other}, {}: {named} named, {} not; {} blocked, {} watched, {} passed",
         count(counters.packets, "packet"),
         count(all, "flow"),
         all - named,
@@ -125,7 +130,7 @@ fn what(flow: &Seen) -> Span {
         }
     };
     if flow.names.len() > SHOWN {
-        text += &format!(" and {} more", flow.names.len() - SHOWN);
+        let _ = write!(text, " and {} more", flow.names.len() - SHOWN); // a String takes all
     }
     if flow.ech {
         text += " (the outer name)";

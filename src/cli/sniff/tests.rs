@@ -1,4 +1,5 @@
 use std::io::Cursor;
+use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::cli::escape::HOSTILE;
@@ -69,7 +70,7 @@ fn a_flow_is_a_line_and_the_last_line_has_totals() {
 fn hostile_names_are_harmless() {
     let (table, json) = shown(&pcap(101, &[question(&[HOSTILE.as_bytes(), b"test"])]));
     for text in [table, json] {
-        assert!(text.contains("\\"), "{text}");
+        assert!(text.contains('\\'), "{text}");
         let odd = |c: char| c != '\n' && escape::terminal(&c.to_string()) != c.to_string();
         assert!(!text.contains(odd), "{text:?}");
     }
@@ -91,7 +92,6 @@ fn run(name: &str, bytes: &[u8]) -> (anyhow::Result<()>, String) {
     std::fs::create_dir_all(&dir).unwrap();
     let config = dir.join("optout.toml");
     std::fs::write(&config, format!("state_dir = '{}'\n", dir.display())).unwrap();
-    use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o644)).unwrap();
     let file = dir.join("capture");
     std::fs::write(&file, bytes).unwrap();

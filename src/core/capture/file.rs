@@ -130,18 +130,19 @@ impl Format {
     }
 
     fn begin<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, Step<'a>), Broken> {
-        let Some(magic) = bytes.first_chunk() else { return need(4) };
+        let Some(magic) = bytes.first_chunk() else { return Ok(need(4)) };
         if u32::from_be_bytes(*magic) == SECTION {
             self.state = State::PcapNg(Section { order: Order::Little, interfaces: Vec::new() });
             return Ok((0, Step::Skip(0)));
         }
-        let pcap = Pcap::of(*magic).ok_or_else(|| match magic {
-            [0x1f, 0x8b, ..] | b"\x28\xb5\x2f\xfd" | b"\xfd7zX" | [b'B', b'Z', b'h', _] => {
-                Broken::Compressed
-            }
-            _ => Broken::NotACapture,
-        })?;
-        let Some(header) = bytes.get(..PCAP_HEADER) else { return need(PCAP_HEADER) };
+        let Some(pcap) = Pcap::of(*magic) else {
+            let packed = matches!(
+                magic,
+                [0x1f, 0x8b, ..] | b"\x28\xb5\x2f\xfd" | b"\xfd7zX" | [b'B', b'Z', b'h', _]
+            );
+            return Err(if packed { Broken::Compressed } else { Broken::NotACapture });
+        };
+        let Some(header) = bytes.get(..PCAP_HEADER) else { return Ok(need(PCAP_HEADER)) };
         let [.., high, low] = pcap.order.sorted(*header.last_chunk::<4>().unwrap_or(&[0; 4]));
         // The upper half tells of a checksum behind each frame, which we look past.
         let link = u16::from_be_bytes([high, low]);
@@ -168,9 +169,9 @@ impl Pcap {
         let mut r = Ordered { order: self.order, r: Reader::new(bytes) };
         let header = (|| Ok::<_, Short>([r.u32()?, r.u32()?, r.u32()?, r.u32()?]))();
         let start = PCAP_RECORD + self.extra;
-        let Ok([seconds, fraction, kept, len]) = header else { return need(start) };
+        let Ok([seconds, fraction, kept, len]) = header else { return Ok(need(start)) };
         let end = start + frame(kept)?;
-        let Some(bytes) = bytes.get(start..end) else { return need(end) };
+        let Some(bytes) = bytes.get(start..end) else { return Ok(need(end)) };
         let micros = if self.nanoseconds { fraction / 1000 } else { fraction };
         let at = Instant::from_micros(u64::from(seconds) * 1_000_000 + u64::from(micros));
         Ok((end, Step::Record(Record { at: Some(at), link: self.link, len, bytes })))
@@ -181,12 +182,12 @@ impl Section {
     fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, Step<'a>), Broken> {
         let mut r = Reader::new(bytes);
         let (Ok(kind), Ok(len), Ok(third)) = (r.array(), r.array(), r.array()) else {
-            return need(if bytes.is_empty() { 1 } else { 12 });
+            return Ok(need(if bytes.is_empty() { 1 } else { 12 }));
         };
         if u32::from_be_bytes(kind) == SECTION {
-            let order = [Order::Big, Order::Little].into_iter();
-            let order = order.filter(|order| u32::from_be_bytes(order.sorted(third)) == ORDER);
-            self.order = order.last().ok_or(Broken::NotACapture)?;
+            let fits = |order: &Order| order.u32(third) == ORDER;
+            let mut orders = [Order::Big, Order::Little].into_iter();
+            self.order = orders.find(fits).ok_or(Broken::NotACapture)?;
             self.interfaces.clear();
         }
         let kind = self.order.u32(kind);
@@ -202,7 +203,7 @@ impl Section {
         if whole > Format::MAX_NEED {
             return Err(Broken::Length(len.into(), "a block"));
         }
-        let Some(block) = bytes.get(..whole) else { return need(whole) };
+        let Some(block) = bytes.get(..whole) else { return Ok(need(whole)) };
         let behind = self.order.u32(*block.last_chunk().unwrap_or(&[0; 4]));
         if behind != len {
             return Err(Broken::Lengths(len, behind));
@@ -350,8 +351,8 @@ fn ticks_a_second(power: u8) -> u128 {
     base.checked_pow(power.into()).unwrap_or(u128::MAX)
 }
 
-fn need<'a>(bytes: usize) -> Result<(usize, Step<'a>), Broken> {
-    Ok((0, Step::Need(bytes)))
+fn need<'a>(bytes: usize) -> (usize, Step<'a>) {
+    (0, Step::Need(bytes))
 }
 
 const PCAP_HEADER: usize = 24; // of the file; pcap §4

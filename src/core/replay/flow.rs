@@ -1,6 +1,7 @@
 //! One flow of a capture: both ends, until it is known who is the client.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::heard::{Ear, Heard};
 use crate::core::flow::Protocol;
@@ -13,6 +14,7 @@ use crate::core::wire::tcp::{Flags, Segment};
 pub(super) struct Flow {
     pub(super) protocol: Protocol,
     pub(super) first: Instant,
+    pub(super) last: Instant,
     pub(super) packets: u64,
     pub(super) bytes: u64,
     /// Bytes that the file does not have.
@@ -43,6 +45,7 @@ impl Flow {
         Self {
             protocol,
             first: now,
+            last: now,
             packets: 0,
             bytes: 0,
             missing: 0,
@@ -53,8 +56,15 @@ impl Flow {
         }
     }
 
-    /// Whether a packet from `from` begins another flow between the same ends.
-    pub(super) fn is_over_at(&self, from: SocketAddr, segment: &Segment<'_>) -> bool {
+    /// Whether a packet that comes now from `from` begins another flow between the
+    /// same ends.
+    pub(super) fn is_over_at(
+        &self,
+        now: Instant,
+        from: SocketAddr,
+        segment: Option<&Segment<'_>>,
+    ) -> bool {
+        let Some(segment) = segment else { return now.since(self.last) > IDLE };
         let Some(side) = self.sides.iter().find(|side| side.address == from) else { return true };
         let again = side.begin == Some(segment.sequence.wrapping_add(1));
         let begun = self.ended || self.sides.iter().any(|side| side.spoke);
@@ -131,9 +141,11 @@ impl Flow {
 
     fn begin(&mut self, side: usize, first: u32) {
         let Some(side) = self.sides.get_mut(side) else { return };
-        // What was begun with another number before, nobody answered.
-        side.begin = Some(first);
-        side.ear = None;
+        if side.begin != Some(first) {
+            // What was begun with another number before, nobody answered.
+            side.begin = Some(first);
+            side.ear = None;
+        }
     }
 
     fn listen(&mut self, side: usize, hear: impl FnOnce(&mut Ear, Option<u32>)) {
@@ -198,4 +210,9 @@ impl Flow {
 }
 
 const DNS: u16 = 53; // RFC 1035 §4.2
+
+/// After so long without a packet, datagrams are of another flow: the kernel's
+/// connection tracking forgets them then (nf_conntrack_udp_timeout_stream).
+const IDLE: Duration = Duration::from_secs(120);
+
 const WELL_KNOWN: u16 = 1024; // below are ports of services; RFC 6335 §6

@@ -29,6 +29,7 @@ pub(super) struct Ear {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most ears are of the largest kind")]
 enum Hears {
     Stream(Ordered, Stream),
     Datagrams(Datagrams),
@@ -57,7 +58,7 @@ impl Ear {
                 begin(ordered, first);
                 ordered.push(sequence, bytes, |bytes| {
                     if !*over {
-                        *over = heard.take(stream.push(bytes)) && stream.is_over();
+                        *over = heard.take(&stream.push(bytes)) && stream.is_over();
                     }
                 });
             }
@@ -76,7 +77,7 @@ impl Ear {
         let Self { heard, hears, over } = self;
         match hears {
             Hears::Datagrams(datagrams) => {
-                *over = heard.take(datagrams.push(payload));
+                *over = heard.take(&datagrams.push(payload));
                 if let (Some(Cause::UnknownVersion), Some(spoken)) = (heard.cause, heard.spoken)
                     && heard.before.len() < MAX_VERSIONS
                 {
@@ -123,7 +124,7 @@ impl Ear {
             Hears::QuestionStream(..) | Hears::Questions => Sniffed::NeedMore,
         };
         if heard.names.is_empty() {
-            let _ = heard.take(left);
+            let _ = heard.take(&left);
         }
         if heard.names.is_empty() {
             heard.cause.get_or_insert(Cause::Incomplete);
@@ -142,19 +143,19 @@ fn begin(ordered: &mut Ordered, first: Option<u32>) {
 
 impl Heard {
     /// Whether there is an outcome.
-    fn take(&mut self, sniffed: Sniffed) -> bool {
+    fn take(&mut self, sniffed: &Sniffed) -> bool {
         match sniffed {
             Sniffed::NeedMore => return false,
             Sniffed::Named(Named { names, spoken, ech, doubtful }) => {
                 names.iter().for_each(|name| self.add(name));
-                self.spoken = Some(spoken);
+                self.spoken = Some(*spoken);
                 self.ech |= ech;
                 self.doubtful |= doubtful;
                 self.cause = None;
             }
             Sniffed::Unnamed(Unnamed { cause, spoken, ech }) => {
                 if self.names.is_empty() {
-                    self.cause = Some(cause);
+                    self.cause = Some(*cause);
                     self.spoken = spoken.or(self.spoken);
                 }
                 self.ech |= ech;

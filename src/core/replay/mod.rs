@@ -163,13 +163,15 @@ impl Replay {
                 let from = SocketAddr::new(packet.source, segment.source_port);
                 let to = SocketAddr::new(packet.destination, segment.destination_port);
                 let flow = self.flow(Protocol::Tcp, from, to, at, Some(&segment));
-                self.with(flow, (len, missing), |flow| flow.take_segment(from, &segment));
+                self.with(flow, at, (len, missing), |flow| flow.take_segment(from, &segment));
             }),
             ip::UDP => Datagram::parse(packet).map(|datagram| {
                 let from = SocketAddr::new(packet.source, datagram.source_port);
                 let to = SocketAddr::new(packet.destination, datagram.destination_port);
                 let flow = self.flow(Protocol::Udp, from, to, at, None);
-                self.with(flow, (len, missing), |flow| flow.take_datagram(from, datagram.payload));
+                self.with(flow, at, (len, missing), |flow| {
+                    flow.take_datagram(from, datagram.payload);
+                });
             }),
             _ => {
                 self.counters.other += 1;
@@ -191,7 +193,7 @@ impl Replay {
         let ends = (protocol, from.min(to), from.max(to));
         if let Some(known) = self.by_ends.get(&ends).copied() {
             let flow = self.flows.get(known)?;
-            if !segment.is_some_and(|segment| flow.is_over_at(from, segment)) {
+            if !flow.is_over_at(at, from, segment) {
                 return Some(known);
             }
         }
@@ -205,9 +207,16 @@ impl Replay {
     }
 
     /// Does something with a flow, counts the packet, and keeps the bound.
-    fn with(&mut self, number: Option<usize>, len: (usize, usize), take: impl FnOnce(&mut Flow)) {
+    fn with(
+        &mut self,
+        number: Option<usize>,
+        at: Instant,
+        len: (usize, usize),
+        take: impl FnOnce(&mut Flow),
+    ) {
         let Some(number) = number else { return };
         let Some(flow) = self.flows.get_mut(number) else { return };
+        flow.last = flow.last.max(at);
         flow.packets += 1;
         flow.bytes += len.0 as u64;
         flow.missing += len.1 as u64;

@@ -235,6 +235,46 @@ fn a_syn_that_nobody_answered_may_be_followed_by_another() {
 }
 
 #[test]
+fn a_syn_that_is_sent_again_loses_nothing() {
+    let mut tape = Tape::default();
+    tape.tcp(C, S, (SYN, 5, 0), "");
+    tape.tcp(C, S, (ACK, 6, 1), &HEAD[..9]);
+    tape.tcp(C, S, (SYN, 5, 0), "");
+    tape.tcp(C, S, (ACK, 15, 1), &HEAD[9..]);
+    assert_eq!(tape.told(), "50000 > 8080 HTTP/1.1 a.example");
+}
+
+#[test]
+fn the_bytes_of_a_syn_count() {
+    let mut tape = Tape::default();
+    tape.tcp(C, S, (SYN, 5, 0), &HEAD[..9]);
+    tape.tcp(C, S, (ACK, 6, 1), &HEAD[..9]);
+    tape.tcp(C, S, (ACK, 15, 1), &HEAD[9..]);
+    assert_eq!(tape.told(), "50000 > 8080 HTTP/1.1 a.example");
+}
+
+#[test]
+fn datagrams_after_a_long_pause_are_of_another_flow() {
+    for (seconds, flows) in [(120, 1), (121, 2)] {
+        let mut tape = Tape::default();
+        tape.udp(C, "203.0.113.5:53", QUESTION);
+        tape.micros += seconds * 1_000_000 - 1000;
+        tape.udp(C, "203.0.113.5:53", QUESTION);
+        assert_eq!(tape.seen().len(), flows, "after {seconds} s");
+    }
+}
+
+#[test]
+fn what_is_said_in_the_middle_of_a_flow_is_no_beginning() {
+    for said in ["\x17\x03\x03\0\x20 sealed", "something else"] {
+        let mut tape = Tape::default();
+        tape.tcp(C, "203.0.113.5:443", (ACK, 6, 1), said);
+        let told = tape.told();
+        assert!(told.ends_with("older than we"), "{told}");
+    }
+}
+
+#[test]
 fn a_flow_whose_bytes_are_missing_is_incomplete() {
     let mut tape = Tape::default();
     tape.tcp(C, S, (SYN, 0, 0), "");
