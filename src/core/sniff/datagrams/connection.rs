@@ -109,7 +109,7 @@ impl Connection {
         let fault = readings.iter().find_map(|reading| reading.fault);
         match Sniffed::from_hosts(hellos().flat_map(ClientHello::names), spoken, ech) {
             Sniffed::Named(mut named) => {
-                named.doubtful |= contested || fault.is_some();
+                named.doubtful |= contested || fault == Some(Cause::Malformed);
                 Sniffed::Named(named)
             }
             Sniffed::Unnamed(mut unnamed) => {

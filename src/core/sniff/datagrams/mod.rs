@@ -35,7 +35,8 @@ pub struct Datagrams {
     unread: u8,
     /// Why not, as far as the last of them tells.
     unreadable: Option<Unnamed>,
-    /// What the last datagram was that was nothing of the above.
+    /// What the first datagram was that was nothing of the above, or the first
+    /// whose protocol is known.
     other: Option<Unnamed>,
 }
 
@@ -114,19 +115,28 @@ impl Datagrams {
             Kind::Initial => self.note_unread(Cause::Undecryptable, version),
             Kind::ZeroRtt => self.note_unread(Cause::Incomplete, version),
             // A handshake goes on whose beginning was never here.
-            Kind::Handshake => self.other = Some(quic(Cause::Midway, version)),
-            Kind::Retry => self.other = Some(quic(Cause::OtherProtocol, version)),
+            Kind::Handshake => self.note_other(quic(Cause::Midway, version)),
+            Kind::Retry => self.note_other(quic(Cause::OtherProtocol, version)),
         }
     }
 
     fn note_start(&mut self, start: Start<'_>, payload: &[u8]) {
-        self.other = Some(match start {
-            Start::Broken(version) => return self.note_unread(Cause::Malformed, version),
-            Start::Version(0) => quic(Cause::OtherProtocol, 0),
-            Start::Version(version) => quic(Cause::UnknownVersion, version),
-            Start::Short => Unnamed { cause: Cause::Midway, spoken: None, ech: false },
-            Start::Packet(..) | Start::Other => not_quic(payload),
-        });
+        match start {
+            Start::Broken(version) => self.note_unread(Cause::Malformed, version),
+            Start::Version(0) => self.note_other(quic(Cause::OtherProtocol, 0)),
+            Start::Version(version) => self.note_other(quic(Cause::UnknownVersion, version)),
+            Start::Short => {
+                self.note_other(Unnamed { cause: Cause::Midway, spoken: None, ech: false });
+            }
+            Start::Packet(..) | Start::Other => self.note_other(not_quic(payload)),
+        }
+    }
+
+    fn note_other(&mut self, other: Unnamed) {
+        let tells_more = |known: Unnamed| known.spoken.is_none() && other.spoken.is_some();
+        if self.other.is_none_or(tells_more) {
+            self.other = Some(other);
+        }
     }
 
     fn note_unread(&mut self, cause: Cause, version: u32) {
@@ -150,28 +160,17 @@ impl Datagrams {
     }
 }
 
-/// What two attempts to connect come to. We cannot know which of them the
+/// What two attempts to connect come to: we cannot know which of them the
 /// server heard.
 fn both(one: Sniffed, other: Sniffed) -> Sniffed {
     match (one, other) {
         (Sniffed::NeedMore, _) | (_, Sniffed::NeedMore) => Sniffed::NeedMore,
-        (Sniffed::Unnamed(_), Sniffed::Unnamed(last)) => Sniffed::Unnamed(last),
-        (Sniffed::Named(mut named), Sniffed::Unnamed(unnamed))
-        | (Sniffed::Unnamed(unnamed), Sniffed::Named(mut named)) => {
+        (Sniffed::Named(mut named), Sniffed::Unnamed(_))
+        | (Sniffed::Unnamed(_), Sniffed::Named(mut named)) => {
             named.doubtful = true;
-            named.ech |= unnamed.ech;
             Sniffed::Named(named)
         }
-        (Sniffed::Named(mut one), Sniffed::Named(other)) => {
-            one.doubtful |= other.doubtful || one.names != other.names;
-            one.ech |= other.ech;
-            one.spoken = other.spoken;
-            for name in other.names.iter() {
-                // One too many: that there are so many is told by `doubtful`.
-                let _ = one.names.push(name.as_bytes());
-            }
-            Sniffed::Named(one)
-        }
+        (one, other) => one.and(other),
     }
 }
 

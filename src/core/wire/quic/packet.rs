@@ -55,7 +55,8 @@ impl<'a> Start<'a> {
     /// Reads it.
     ///
     /// The fixed bit may be 0 in versions that we know (RFC 9287); in others it
-    /// tells QUIC from RTP (RFC 9443 §3).
+    /// tells QUIC from RTP (RFC 9443 §3). What is the same in all versions must
+    /// fit: this tells QUIC from most else.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Self {
         let mut r = Reader::new(bytes);
@@ -66,8 +67,12 @@ impl<'a> Start<'a> {
         let Ok(number) = r.u32() else { return Self::Other };
         match Version::known(number) {
             Some(version) => Self::known(bytes, version),
-            None if first & FIXED_BIT != 0 || number == 0 => Self::Version(number),
-            None => Self::Other,
+            None if version::is_google(number) => Self::Version(number),
+            None if first & FIXED_BIT == 0 && number != 0 => Self::Other,
+            None => match connection_id(&mut r).and_then(|_| connection_id(&mut r)) {
+                Ok(_) => Self::Version(number),
+                Err(Short) => Self::Other,
+            },
         }
     }
 
@@ -212,6 +217,8 @@ mod tests {
         assert_eq!(Start::parse(&packet(0xc0, 0x1234, b"", &[])), Start::Version(0x1234));
         assert_eq!(Start::parse(&packet(0x80, 0x1234, b"", &[])), Start::Other);
         assert_eq!(Start::parse(&packet(0x80, 0, b"", &[])), Start::Version(0));
+        assert_eq!(Start::parse(&[0xff; 517]), Start::Version(u32::MAX));
+        assert_eq!(Start::parse(&[0xff; 516]), Start::Other);
         assert_eq!(Start::parse(&[0x40; 30]), Start::Short);
         assert_eq!(Start::parse(&[0x3f; 30]), Start::Other);
         assert_eq!(Start::parse(&[]), Start::Other);
