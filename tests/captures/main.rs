@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stderr, reason = "a skip and the differences are for who runs the test")]
 
+mod live;
 mod made;
 mod others;
 mod recut;

@@ -3,11 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use optout::core::capture::{Inside, open};
+use optout::core::flows::inline::Learnt;
+use optout::core::policy::Policy;
+use optout::core::rules::RuleSet;
 use optout::shell::capture_file::{self, End};
 use serde_json::Value;
 
+use crate::live;
 use crate::recut::{self, Random};
 
 /// Where they are, or a loud skip.
@@ -139,6 +144,27 @@ fn hosts_that_another_program_found_are_seen() {
     }
     assert!(missed.is_empty(), "not seen: {missed:#?}");
     assert!(found >= 25, "only {found} hosts");
+}
+
+#[test]
+fn what_captures_show_is_what_would_have_been_done() {
+    let Some(vectors) = vectors() else { return };
+    let policy = Policy::builder(Arc::new(RuleSet::embedded())).build();
+    let mut compared = 0;
+    for path in captures(&vectors) {
+        let packets = live::packets(&std::fs::read(&path).expect("a file"));
+        for (flow, host, learnt, refused) in live::both(&packets, &policy) {
+            let what = format!("{}: {flow:?}, live {host:?} {learnt:?}", path.display());
+            assert_eq!(refused, flow.decided.refusal.is_some(), "{what}");
+            assert_eq!(learnt, flow.decided.learnt, "{what}");
+            if learnt == Learnt::Said {
+                assert_eq!(host.as_ref(), flow.names.first(), "{what}");
+            }
+            compared += 1;
+        }
+    }
+    eprintln!("{compared} flows are said to be what they would have been live");
+    assert!(compared >= 20, "only {compared} flows");
 }
 
 #[test]

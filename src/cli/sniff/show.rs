@@ -10,11 +10,12 @@ use crate::cli::page::{Ink, Page, Side, Span, count, ink, number, outcome, plain
 use crate::cli::who;
 use crate::core::event::Outcome;
 use crate::core::flow::Protocol;
+use crate::core::flows::inline::{Learnt, Refusal};
 use crate::core::host::HostName;
 use crate::core::policy::Policy;
 use crate::core::replay::{Counters, Said, Seen};
 use crate::core::sniff::{Cause, Spoken};
-use crate::core::verdict::{RuleText, Verdict, Via};
+use crate::core::verdict::{RuleText, Verdict};
 
 /// A flow as `--json` has it.
 #[derive(Debug, Serialize)]
@@ -30,6 +31,7 @@ struct FlowLine<'a> {
     names: &'a [HostName],
     ech: bool,
     doubtful: bool,
+    answered: &'a [HostName],
     cause: Option<Cause>,
     outcome: Outcome,
     by: Option<&'static str>,
@@ -55,9 +57,10 @@ pub(super) fn objects(flows: &[Seen], policy: &Policy, page: &mut Page<'_>) -> i
             names: &flow.names,
             ech: flow.ech,
             doubtful: flow.doubtful,
+            answered: &flow.answered,
             cause: flow.cause,
-            outcome: outcome_of(flow.verdict),
-            by: rule.as_ref().map(|_| if flow.via == Via::Address { "address" } else { "name" }),
+            outcome: outcome_of(flow),
+            by: by(flow),
             rule,
             packets: flow.packets,
             bytes: flow.bytes,
@@ -78,7 +81,7 @@ pub(super) fn table(
     page.table(&[Side::Left; 5], &rows)?;
     let named = flows.iter().filter(|flow| !flow.names.is_empty()).count() as u64;
     let all = flows.len() as u64;
-    let of = |outcome| flows.iter().filter(|flow| outcome_of(flow.verdict) == outcome).count();
+    let of = |outcome| flows.iter().filter(|flow| outcome_of(flow) == outcome).count();
     let other = match counters.other + counters.fragments {
         0 => String::new(),
         other => format!(" ({} parts of datagrams or neither TCP nor UDP)", number(other)),
@@ -109,11 +112,16 @@ pub(super) fn notes(counters: &Counters) -> impl Iterator<Item = String> {
 
 fn row(flow: &Seen, policy: &Policy, arrow: &str) -> Vec<Span> {
     let spoken = flow.spoken.map_or_else(|| flow.protocol.to_string(), |said| said.to_string());
-    let verdict = outcome_of(flow.verdict);
-    let why = rule(flow, policy).map_or_else(String::new, |rule| {
-        let by = if flow.via == Via::Address { " (by address)" } else { "" };
-        format!("{} {}{by}", who::place(&rule), rule.text)
-    });
+    let verdict = outcome_of(flow);
+    let by = match by(flow) {
+        Some("nameless-dot") => "DNS over TLS without a name",
+        Some("address") => "(by address)",
+        Some("answers") => "(by the answers for it)",
+        _ => "",
+    };
+    let rule = rule(flow, policy).map(|rule| format!("{} {}", who::place(&rule), rule.text));
+    let why = rule.iter().map(String::as_str).chain([by]).filter(|it| !it.is_empty());
+    let why = why.collect::<Vec<_>>().join(" ");
     let ends = format!("{} {arrow} {}", flow.client, flow.server);
     vec![plain(ends), plain(spoken), what(flow), outcome(verdict), plain(why)]
 }
@@ -122,7 +130,9 @@ fn row(flow: &Seen, policy: &Policy, arrow: &str) -> Vec<Span> {
 fn what(flow: &Seen) -> Span {
     let mut text = match (flow.names.as_slice(), flow.cause) {
         ([], cause) => {
-            return ink(cause.map_or_else(String::new, |cause| format!("({cause})")), Ink::Faint);
+            let cause = cause.map_or_else(String::new, |cause| cause.to_string());
+            let answered = flow.answered.first().map(|name| format!("; answered for {name}"));
+            return ink(format_args!("({cause}{})", answered.unwrap_or_default()), Ink::Faint);
         }
         (names, _) => {
             let shown = names.iter().take(SHOWN).map(HostName::as_str).collect::<Vec<_>>();
@@ -142,18 +152,31 @@ fn what(flow: &Seen) -> Span {
 }
 
 fn rule(flow: &Seen, policy: &Policy) -> Option<RuleText> {
-    let subject = match (&flow.via, flow.names.first()) {
-        (Via::Address, _) | (_, None) => flow.server.ip().to_string(),
-        (_, Some(name)) => name.to_string(),
+    let name = match flow.decided.learnt {
+        Learnt::Said => flow.names.first(),
+        Learnt::Answers => flow.answered.first(),
+        Learnt::Address | Learnt::Not(_) => None,
     };
-    flow.verdict.rule().map(|rule| (*policy.rule_text(rule, &subject)).clone())
+    let subject = name.map_or_else(|| flow.server.ip().to_string(), HostName::to_string);
+    flow.decided.verdict.rule().map(|rule| (*policy.rule_text(rule, &subject)).clone())
 }
 
-fn outcome_of(verdict: Verdict) -> Outcome {
-    match verdict {
-        Verdict::Block(_) => Outcome::Blocked,
-        Verdict::Watch(_) => Outcome::Watched,
-        Verdict::Pass(_) => Outcome::Passed,
+fn outcome_of(flow: &Seen) -> Outcome {
+    match (flow.decided.refusal, flow.decided.verdict) {
+        (Some(_), _) | (_, Verdict::Block(_)) => Outcome::Blocked,
+        (None, Verdict::Watch(_)) => Outcome::Watched,
+        (None, Verdict::Pass(_)) => Outcome::Passed,
+    }
+}
+
+/// What decided, where something did.
+fn by(flow: &Seen) -> Option<&'static str> {
+    match (flow.decided.refusal, flow.decided.learnt) {
+        (Some(Refusal::NamelessDot), _) => Some("nameless-dot"),
+        _ if flow.decided.verdict.rule().is_none() => None,
+        (_, Learnt::Said) => Some("name"),
+        (_, Learnt::Answers) => Some("answers"),
+        (_, Learnt::Address | Learnt::Not(_)) => Some("address"),
     }
 }
 

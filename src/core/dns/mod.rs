@@ -51,7 +51,7 @@ use crate::core::policy::{Asked, BlockAnswer, Policy};
 use crate::core::rule::Answer;
 use crate::core::time::Instant;
 use crate::core::verdict::{RuleText, Stop, Verdict, Via};
-pub use asked::{Messages, asked};
+pub use asked::{Messages, answered, asked};
 pub use contract::{AskId, Asker, Counters, Handled, Out, Settings, Sunk, Transport};
 
 use canary::Denial;

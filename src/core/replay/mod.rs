@@ -13,6 +13,8 @@
 //!   talks to a port of a known service; then of datagrams who came first, and
 //!   of segments the end with the higher port.
 //! - The first segment of a flow that was open before is taken for its beginning.
+//! - The verdict is that of [`inline`](crate::core::flows::inline): what it calls
+//!   our own answers are those in the capture, to questions over UDP.
 //! - Checksums of TCP and UDP are not looked at, see [`mend()`].
 //!
 //! # Bounds
@@ -22,6 +24,7 @@
 //! to at a time, and hold [`MAX_HELD`] bytes together; at either limit the one that
 //! has been listened to longest is done with.
 
+mod answers;
 mod flow;
 mod heard;
 mod ordered;
@@ -33,14 +36,16 @@ use std::net::SocketAddr;
 use rapidhash::fast::RandomState;
 
 use crate::core::capture::mend;
-use crate::core::flow::{Client, Protocol};
+use crate::core::flow::{FiveTuple, Protocol};
 use crate::core::flows::reassemble::Reassembler;
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
 use crate::core::wire::ip::{self, Fragment, Packet};
 use crate::core::wire::tcp::Segment;
 use crate::core::wire::udp::Datagram;
+use answers::Answers;
 use flow::Flow;
+use seen::Facts;
 pub use seen::{Said, Seen};
 
 /// Everything that was seen so far. See the module's contract.
@@ -54,6 +59,7 @@ pub struct Replay {
     listened: VecDeque<usize>,
     /// Bytes that all flows hold.
     held: usize,
+    answers: Answers,
     fragments: Reassembler,
     /// Time does not go back here, whatever a capture says.
     now: Instant,
@@ -105,17 +111,24 @@ impl Replay {
     /// The flows in the order of their first packets, with what the policy says of each.
     #[must_use]
     pub fn finish(self, policy: &Policy, now: Instant) -> Vec<Seen> {
+        let facts = Facts { policy, answers: &self.answers, now };
         let seen = |mut flow: Flow| {
             flow.finish();
             let (client, server, mut heard) = flow.outcome();
-            let device = Client::Device(client.ip());
+            let protocol = flow.protocol;
             let dns = server.port() == DNS;
-            let about = (server.ip(), dns);
-            let (verdict, via) = seen::judge(policy, now, &device, about, &mut heard);
+            let decided = if dns {
+                facts.decide_questions(client.ip(), &mut heard)
+            } else {
+                let tuple = FiveTuple { protocol, source: client, destination: server };
+                facts.decide(tuple, &mut heard)
+            };
+            let unnamed = heard.names.is_empty();
+            let answered = if unnamed { facts.answers.of(client.ip(), server.ip()) } else { &[] };
             let spoken = if dns { Some(Said::Dns) } else { heard.spoken.map(Said::Sniffed) };
             Seen {
                 first: flow.first,
-                protocol: flow.protocol,
+                protocol,
                 client,
                 server,
                 spoken,
@@ -124,8 +137,8 @@ impl Replay {
                 cause: heard.cause,
                 ech: heard.ech,
                 doubtful: heard.doubtful,
-                verdict,
-                via,
+                answered: answered.to_vec(),
+                decided,
                 packets: flow.packets,
                 bytes: flow.bytes,
                 missing: flow.missing,
@@ -168,6 +181,9 @@ impl Replay {
             ip::UDP => Datagram::parse(packet).map(|datagram| {
                 let from = SocketAddr::new(packet.source, datagram.source_port);
                 let to = SocketAddr::new(packet.destination, datagram.destination_port);
+                if from.port() == DNS {
+                    self.answers.take(to.ip(), datagram.payload);
+                }
                 let flow = self.flow(Protocol::Udp, from, to, at, None);
                 self.with(flow, at, (len, missing), |flow| {
                     flow.take_datagram(from, datagram.payload);

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::answers::Answers;
 use super::heard::Heard;
-use crate::core::flow::{Client, Protocol};
+use crate::core::flow::{Client, FiveTuple, Protocol};
+use crate::core::flows::inline::recorded::{Decided, decide};
+use crate::core::flows::inline::{Judge, Learnt, Refusal, Settings};
 use crate::core::host::HostName;
 use crate::core::policy::{Asked, Policy};
-use crate::core::sniff::{Cause, Spoken};
+use crate::core::sniff::{Cause, Named, Names, Sniffed, Spoken, Unnamed};
 use crate::core::time::Instant;
-use crate::core::verdict::{Verdict, Via, Why};
+use crate::core::verdict::{Verdict, Why};
 
 /// A flow, and what optout would have made of it.
 #[derive(Clone, Debug)]
@@ -34,10 +37,10 @@ pub struct Seen {
     pub ech: bool,
     /// The bytes can be read in two ways; `names` has the names of both.
     pub doubtful: bool,
-    /// What the rules say.
-    pub verdict: Verdict,
-    /// What the verdict is about.
-    pub via: Via,
+    /// Names of the server's address in answers that the client got, if it said none.
+    pub answered: Vec<HostName>,
+    /// What would have been decided.
+    pub decided: Decided,
     /// Packets of both ends.
     pub packets: u64,
     /// Bytes of these packets, from the IP header on.
@@ -64,35 +67,81 @@ impl fmt::Display for Said {
     }
 }
 
-/// Decides about a flow by the policy: about each name, and about its address
-/// unless it is a `question`, which we would answer whomever it is meant for. The
-/// strictest counts, a name before an address. The name that decides is put first.
-pub(super) fn judge(
-    policy: &Policy,
-    now: Instant,
-    client: &Client,
-    (server, question): (IpAddr, bool),
-    heard: &mut Heard,
-) -> (Verdict, Via) {
-    let (mut best, mut first) = (Verdict::Pass(Why::NoMatch), 0);
-    let types = heard.qtypes.iter().map(|qtype| Some(*qtype)).chain(std::iter::repeat(None));
-    for (at, (name, qtype)) in heard.names.iter().zip(types).enumerate() {
-        let asked = Asked { host: None, qtype, client };
-        let verdict = policy.judge(now, name.as_str(), asked);
-        if strictness(verdict) > strictness(best) {
-            (best, first) = (verdict, at);
+/// What a capture and a policy know about flows.
+pub(super) struct Facts<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) answers: &'a Answers,
+    pub(super) now: Instant,
+}
+
+impl Judge for Facts<'_> {
+    fn host(&self, host: &str, client: &Client) -> Verdict {
+        self.policy.judge(self.now, host, client)
+    }
+
+    fn address(&self, address: IpAddr, client: &Client) -> Verdict {
+        self.policy.judge_address(self.now, address, client)
+    }
+
+    fn answered(&self, client: &Client, address: IpAddr, found: &mut dyn FnMut(&HostName)) {
+        if let Client::Device(client) = client {
+            self.answers.of(*client, address).iter().for_each(found);
         }
     }
-    if let Some(names) = heard.names.get_mut(..=first) {
+
+    fn depends_on_program(&self) -> bool {
+        false
+    }
+}
+
+impl Facts<'_> {
+    /// Decides about a flow as about one on its way. The name that decides is put
+    /// first: each counts, and the one that fares worst decides.
+    pub(super) fn decide(&self, tuple: FiveTuple, heard: &mut Heard) -> Decided {
+        let client = Client::Device(tuple.source.ip());
+        let settings = Settings::default();
+        if heard.names.is_empty() {
+            let cause = heard.cause.unwrap_or(Cause::Silent);
+            let said = Unnamed { cause, spoken: heard.spoken, ech: heard.ech };
+            return decide(self, &client, tuple, &Sniffed::Unnamed(said), &settings);
+        }
+        let mut best: Option<(Decided, usize)> = None;
+        for (at, name) in heard.names.iter().enumerate() {
+            let mut names = Names::new();
+            let _ = names.push(name.as_str().as_bytes()); // it came out of such
+            let (spoken, ech) = (heard.spoken.unwrap_or(Spoken::Http2), heard.ech);
+            let said = Named { names, spoken, ech, doubtful: heard.doubtful };
+            let decided = decide(self, &client, tuple, &Sniffed::Named(said), &settings);
+            if best.is_none_or(|(best, _)| strictness(decided.verdict) > strictness(best.verdict)) {
+                best = Some((decided, at));
+            }
+        }
+        let (decided, at) = best.unwrap_or((UNKNOWN, 0));
+        put_first(&mut heard.names, at);
+        decided
+    }
+
+    /// Decides about questions: only the names count, for we would answer them
+    /// whomever they are meant for.
+    pub(super) fn decide_questions(&self, client: IpAddr, heard: &mut Heard) -> Decided {
+        let client = Client::Device(client);
+        let mut best = (Verdict::Pass(Why::NoMatch), 0);
+        for (at, (name, qtype)) in heard.names.iter().zip(&heard.qtypes).enumerate() {
+            let verdict = self.policy.judge(self.now, name.as_str(), Asked::about(*qtype, &client));
+            if strictness(verdict) > strictness(best.0) {
+                best = (verdict, at);
+            }
+        }
+        put_first(&mut heard.names, best.1);
+        let refusal = matches!(best.0, Verdict::Block(_)).then_some(Refusal::Rule);
+        Decided { verdict: best.0, learnt: Learnt::Said, refusal }
+    }
+}
+
+fn put_first(names: &mut [HostName], at: usize) {
+    if let Some(names) = names.get_mut(..=at) {
         names.rotate_right(1);
     }
-    if !question {
-        let verdict = policy.judge_address(now, server, Asked::from(client));
-        if strictness(verdict) > strictness(best) {
-            return (verdict, Via::Address);
-        }
-    }
-    (best, Via::Name)
 }
 
 fn strictness(verdict: Verdict) -> u8 {
@@ -103,3 +152,9 @@ fn strictness(verdict: Verdict) -> u8 {
         Verdict::Block(_) => 3,
     }
 }
+
+const UNKNOWN: Decided = Decided {
+    verdict: Verdict::Pass(Why::NoMatch),
+    learnt: Learnt::Not(Cause::NoName),
+    refusal: None,
+};

@@ -1,7 +1,8 @@
 use super::*;
+use crate::core::flows::inline::{Learnt, Refusal};
 use crate::core::host::HostName;
 use crate::core::sniff::{Cause, Spoken};
-use crate::core::verdict::{Verdict, Via};
+use crate::core::verdict::Verdict;
 use crate::core::wire::tcp::{Control, Flags};
 use crate::core::wire::udp;
 
@@ -168,7 +169,7 @@ fn questions_are_shown_with_their_verdict() {
     tape.udp(C, "203.0.113.5:53", QUESTION);
     let seen = tape.seen();
     assert_eq!(told(&seen[0]), "50000 > 53 DNS blocked.example");
-    assert!(matches!(seen[0].verdict, Verdict::Block(_)));
+    assert!(matches!(seen[0].decided.verdict, Verdict::Block(_)));
     let mut tape = Tape::default();
     tape.udp(C, "203.0.113.5:53", b"no question");
     assert_eq!(tape.told(), "50000 > 53 DNS malformed");
@@ -193,7 +194,10 @@ fn a_name_that_is_blocked_comes_first_and_decides() {
     tape.udp(C, "203.0.113.5:53", QUESTION);
     let seen = tape.seen();
     assert_eq!(told(&seen[0]), "50000 > 53 DNS blocked.example a.test");
-    assert!(matches!((seen[0].verdict, &seen[0].via), (Verdict::Block(_), Via::Name)));
+    assert!(matches!(
+        (seen[0].decided.verdict, seen[0].decided.learnt),
+        (Verdict::Block(_), Learnt::Said)
+    ));
 }
 
 #[test]
@@ -205,9 +209,46 @@ fn an_address_decides_where_no_name_does() {
         let mut tape = Tape::default();
         tape.udp(C, &format!("203.0.113.5:{port}"), QUESTION);
         let seen = tape.replay.finish(&policy, Instant::ZERO);
-        assert_eq!(matches!(seen[0].verdict, Verdict::Block(_)), blocked, "port {port}");
-        assert_eq!(seen[0].via == Via::Address, blocked, "port {port}");
+        assert_eq!(matches!(seen[0].decided.verdict, Verdict::Block(_)), blocked, "port {port}");
+        assert_eq!(seen[0].decided.learnt == Learnt::Address, blocked, "port {port}");
     }
+}
+
+/// The answer to [`QUESTION`]: 203.0.113.5.
+fn answer() -> Vec<u8> {
+    let mut answer = QUESTION.to_vec();
+    (answer[2], answer[7]) = (0x81, 1);
+    answer.extend(b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xcb\0\x71\x05");
+    answer
+}
+
+#[test]
+fn answers_decide_about_the_flows_of_who_got_them() {
+    for (to, refused) in [("192.0.2.7:1024", true), ("192.0.2.8:1024", false)] {
+        let mut tape = Tape::default();
+        tape.udp("203.0.113.9:53", to, &answer());
+        tape.tcp(C, S, (SYN, 5, 0), "");
+        tape.tcp(C, S, (ACK, 6, 1), "something else");
+        let seen = tape.seen();
+        assert_eq!(told(&seen[1]), "50000 > 8080 - another protocol");
+        assert_eq!(seen[1].decided.refusal.is_some(), refused);
+        assert_eq!(seen[1].decided.learnt == Learnt::Answers, refused);
+        assert_eq!(seen[1].answered.len(), usize::from(refused));
+    }
+}
+
+#[test]
+fn dns_over_tls_without_a_name_would_be_refused() {
+    // A ClientHello of TLS 1.2 without extensions (RFC 5246 §7.4.1.2).
+    let body = [&[3, 3][..], &[9; 32], &[0, 0, 2, 0x13, 0x01, 1, 0]].concat();
+    let len = u8::try_from(body.len()).unwrap();
+    let hello = [&[22, 3, 1, 0, len + 4, 1, 0, 0, len][..], &body].concat();
+    let mut tape = Tape::default();
+    tape.tcp(C, "203.0.113.5:853", (SYN, 5, 0), "");
+    let mut packet = segment(C, "203.0.113.5:853", (ACK, 6, 1), "");
+    packet.extend(hello);
+    tape.packet(&packet);
+    assert_eq!(tape.seen()[0].decided.refusal, Some(Refusal::NamelessDot));
 }
 
 #[test]
