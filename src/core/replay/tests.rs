@@ -228,7 +228,7 @@ fn answers_decide_about_the_flows_of_who_got_them() {
         let mut tape = Tape::default();
         tape.udp("203.0.113.9:53", to, &answer());
         tape.tcp(C, S, (SYN, 5, 0), "");
-        tape.tcp(C, S, (ACK, 6, 1), "something else");
+        tape.tcp(C, S, (ACK, 6, 1), "\x01\x02 something else");
         let seen = tape.seen();
         assert_eq!(told(&seen[1]), "50000 > 8080 - another protocol");
         assert_eq!(seen[1].decided.refusal.is_some(), refused);
