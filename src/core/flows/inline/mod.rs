@@ -45,6 +45,7 @@ mod facts;
 mod flow;
 mod held;
 mod put_back;
+pub mod recorded;
 mod refused;
 mod storms;
 mod table;
