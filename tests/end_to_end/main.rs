@@ -5,6 +5,7 @@
 mod lab;
 
 mod devices;
+mod evasion;
 mod faults;
 mod hostile;
 mod kills;
