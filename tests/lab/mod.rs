@@ -32,6 +32,7 @@ pub(crate) mod packet;
 pub(crate) mod recorder;
 pub(crate) mod sender;
 mod tap;
+pub(crate) mod transfer;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -193,6 +193,14 @@ pub(crate) fn segment(packet: &[u8]) -> Option<Received> {
     })
 }
 
+/// Who sent a packet.
+pub(crate) fn source(packet: &[u8]) -> Option<IpAddr> {
+    match packet.first()? >> 4 {
+        4 => Some(<[u8; 4]>::try_from(packet.get(12..16)?).ok()?.into()),
+        _ => Some(<[u8; 16]>::try_from(packet.get(8..24)?).ok()?.into()),
+    }
+}
+
 /// The protocol and the payload of a packet without extension headers.
 pub(crate) fn body(packet: &[u8]) -> Option<(u8, &[u8])> {
     match packet.first()? >> 4 {
@@ -211,10 +219,7 @@ pub(crate) fn body(packet: &[u8]) -> Option<(u8, &[u8])> {
 /// An ICMP message of a router about this packet: `kind` and `code` of its family,
 /// and what stands in its second word.
 pub(crate) fn icmp(router: IpAddr, about: &[u8], kind: (u8, u8), word: u32) -> Option<Vec<u8>> {
-    let from: IpAddr = match about.first()? >> 4 {
-        4 => <[u8; 4]>::try_from(about.get(12..16)?).ok()?.into(),
-        _ => <[u8; 16]>::try_from(about.get(8..24)?).ok()?.into(),
-    };
+    let from = source(about)?;
     let ends = Ends { from: (router, 0).into(), to: (from, 0).into() };
     let mut message = vec![kind.0, kind.1, 0, 0];
     message.extend(word.to_be_bytes());
