@@ -335,6 +335,7 @@ http {
         listen [::]:80 default_server ipv6only=on;
         listen 443 ssl http2 default_server;
         listen [::]:443 ssl http2 default_server ipv6only=on;
+        ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate @DIR@/web.pem;
         ssl_certificate_key @DIR@/web.key;
         root @DIR@/www;

@@ -161,8 +161,8 @@ impl Way {
 }
 
 /// The link, where it is a router.
-pub(crate) const HOP_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
-pub(crate) const HOP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 1);
+pub(crate) const HOP_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 254);
+pub(crate) const HOP_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 0xfe);
 
 /// How often to see whether the link is still wanted.
 const IDLE: Duration = Duration::from_millis(100);
