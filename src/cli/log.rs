@@ -13,7 +13,9 @@ use crate::shell::control::client::Daemon;
 ///
 /// One line an event: time, outcome, kind (a type of DNS question, or protocol
 /// and port of a connection), host, program or client, and the rule that
-/// decided with the list and line it is written in. Filters are joined by and.
+/// decided with the list and line it is written in. Of a connection that was
+/// looked into it is told where to it went, how its host was learnt, or why it
+/// has none, and `ech` if the client hid it. Filters are joined by and.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
@@ -115,7 +117,7 @@ fn show(line: &LogLine, page: &mut Page<'_>) -> io::Result<()> {
     let times = if line.count > 1 { format!(" x{}", line.count) } else { String::new() };
     let via = line.via.as_ref().and_then(who::via);
     let rule = line.rule.as_ref().map(who::place);
-    let why: Vec<_> = [rule, via].into_iter().flatten().collect();
+    let why: Vec<_> = [rule, via].into_iter().flatten().chain(who::learnt(line)).collect();
     let client = who::client(&line.client);
     page.line(&[
         ink(format_args!("{when}  "), Ink::Faint),
@@ -136,7 +138,9 @@ mod tests {
     use super::*;
     use crate::cli::page::tests::{assert_harmless, printed};
     use crate::cli::who::tests::{hostile_client, hostile_rule};
+    use crate::core::event::Learnt;
     use crate::core::flow::Protocol;
+    use crate::core::sniff::Cause;
     use crate::core::verdict::{RuleText, Via};
     use crate::request::ClientLine;
 
@@ -157,6 +161,11 @@ mod tests {
                 vendor: None,
             }),
             via: Some(Via::Alias("cname.vendor.example".parse().unwrap())),
+            learnt: None,
+            unnamed: None,
+            ech: false,
+            bytes_up: None,
+            ms: None,
         }
     }
 
@@ -172,9 +181,26 @@ mod tests {
             outcome: Outcome::Passed,
             ..line()
         };
+        let hidden = LogLine {
+            count: 2,
+            host: line().host,
+            connection: Some((Protocol::Tcp, 443, "203.0.113.7".parse().unwrap())),
+            learnt: Some(Learnt::Tls),
+            ech: true,
+            bytes_up: Some(1034),
+            ms: Some(41),
+            ..connection.clone()
+        };
+        let unnamed = LogLine {
+            connection: Some((Protocol::Udp, 443, "2001:db8::7".parse().unwrap())),
+            unnamed: Some(Cause::UnknownVersion),
+            ..connection.clone()
+        };
         let text = printed(|page| {
-            show(&line(), page)?;
-            show(&connection, page)
+            for line in [&line(), &connection, &hidden, &unnamed] {
+                show(line, page)?;
+            }
+            Ok(())
         });
         assert_eq!(text, LINES);
     }
@@ -183,7 +209,12 @@ mod tests {
 2026-11-22 14:00:05  blocked  AAAA     t.vendor.example x3                      \
 curl                     acme:12, alias of cname.vendor.example
 2026-11-22 14:00:05  passed  tcp/443  198.18.1.0                               \
-curl                     \n";
+curl                     \n\
+2026-11-22 14:00:05  passed  tcp/443  t.vendor.example x2                      \
+curl                     tls 203.0.113.7:443, ech
+2026-11-22 14:00:05  passed  udp/443  2001:db8::7                              \
+curl                     no name: unknown version
+";
 
     #[test]
     fn a_hostile_line_is_harmless() {

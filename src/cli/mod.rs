@@ -18,12 +18,14 @@ use crate::shell::control::client::{Client, ClientError, Daemon};
 
 mod allow;
 mod block;
+mod capture;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
 pub mod escape;
 mod explain;
+mod flows;
 mod lists;
 mod log;
 mod mode;
@@ -64,6 +66,7 @@ enum Command {
     Pause(pause::Pause),
     Resume(resume::Resume),
     Status(status::Show),
+    Capture(capture::Capture),
     Log(log::Log),
     Explain(explain::Explain),
     Allow(allow::Allow),
@@ -119,6 +122,7 @@ impl Command {
             Self::Pause(pause) => pause.run(daemon, page),
             Self::Resume(resume::Resume {}) => resume::Resume::run(daemon, page),
             Self::Status(status) => status.run(daemon, page),
+            Self::Capture(capture) => capture.run(daemon, page),
             Self::Log(log) => log.run(daemon, page),
             Self::Explain(explain) => explain.run(daemon, page),
             Self::Allow(allow) => allow.run(daemon, page),

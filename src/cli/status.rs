@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::cli::page::{Ink, Page, Side, Span, count, ink, number, plain};
-use crate::cli::time;
+use crate::cli::{flows, time};
 use crate::core::verdict::Mode;
 use crate::request::{Counters, ListLine, Request, Response, Status, UpstreamLine};
 use crate::shell::control::client::Daemon;
@@ -51,6 +51,7 @@ fn show(status: &Status, page: &mut Page<'_>) -> io::Result<()> {
     let up = time::show_duration(u64::try_from(up).unwrap_or(0));
     page.field("Running", format_args!("for {up}, version {}", status.version))?;
     show_counters(&status.counters, page)?;
+    flows::show(&status.flows, page)?;
     show_upstreams(&status.upstreams, page)?;
     show_lists(&status.lists, page)
 }
@@ -188,6 +189,7 @@ pub(super) mod tests {
     use super::*;
     use crate::cli::escape::HOSTILE;
     use crate::cli::page::tests::{assert_harmless, printed};
+    use crate::request::FlowsLine;
 
     pub(in crate::cli) fn status() -> Status {
         Status {
@@ -233,6 +235,7 @@ pub(super) mod tests {
                 connections: 7,
                 ..Counters::default()
             },
+            flows: FlowsLine::default(),
             problems: Vec::new(),
         }
     }

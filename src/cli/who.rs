@@ -1,7 +1,9 @@
 //! Clients, rules and matches in words.
 
+use std::net::SocketAddr;
+
 use crate::core::verdict::{RuleText, Via};
-use crate::request::ClientLine;
+use crate::request::{ClientLine, LogLine};
 
 /// What a person would call a client: `phone (192.0.2.7)`, `curl`, `uid 1000`.
 pub(super) fn client(client: &ClientLine) -> String {
@@ -29,6 +31,18 @@ pub(super) fn via(via: &Via) -> Option<String> {
         Via::Alias(host) => Some(format!("alias of {host}")),
         Via::Address => Some("by address".into()),
     }
+}
+
+/// Where to a connection went that was looked into, how its host was learnt or
+/// why it has none, and whether the client hid it: `tls 203.0.113.7:443`, `ech`.
+pub(super) fn learnt(line: &LogLine) -> Vec<String> {
+    let to = line.connection.map(|(_, port, address)| SocketAddr::new(address, port));
+    let how = match (line.learnt, line.unnamed, to) {
+        (Some(learnt), _, Some(to)) => Some(format!("{} {to}", learnt.as_str())),
+        (None, Some(cause), _) => Some(format!("no name: {cause}")),
+        _ => None,
+    };
+    how.into_iter().chain(line.ech.then(|| "ech".into())).collect()
 }
 
 #[cfg(test)]

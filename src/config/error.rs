@@ -170,6 +170,7 @@ fn wrong_type(text: &str, span: &Range<usize>, message: &str) -> Option<String> 
         "a boolean" => "write true or false",
         "i64" => "write a whole number",
         "a string" | "string or table" => "write a text in quotes",
+        "a port" => "write a port, 1 to 65535, or ports like \"6881-6889\"",
         "a sequence" => "write a list in brackets",
         _ => "write a table, [name] on a line of its own",
     };

@@ -8,7 +8,7 @@ use crate::core::list::Format;
 use crate::core::policy::BlockAnswer;
 use crate::core::verdict::Mode;
 
-use super::{FailPolicy, Privacy};
+use super::{Capture, FailPolicy, Privacy};
 
 /// The file, key for key. Numbers and addresses are checked in the next step,
 /// so that what is wrong with them can be said in words.
@@ -28,11 +28,14 @@ pub(super) struct File {
     pub rule_priority: i64,
     pub dns_table: i64,
     pub address_table: i64,
+    pub flow_table: i64,
     pub sinkhole_v4: String,
     pub sinkhole_v6: String,
     pub upstreams: Vec<String>,
     pub clients: Vec<String>,
     pub capture_forwarded: bool,
+    pub capture: Capture,
+    pub refuse_opportunistic_dot: bool,
     pub private_relay: PrivateRelay,
     pub firefox_canary: bool,
     pub resolver_canary: bool,
@@ -43,11 +46,31 @@ pub(super) struct File {
     pub state_dir: String,
     pub run_dir: String,
     pub log_level: LogLevel,
+    pub full: Full,
     pub journal: Journal,
     pub vendors: BTreeMap<String, Mode>,
     pub devices: Vec<Device>,
     pub schedules: BTreeMap<String, Vec<String>>,
     pub lists: Vec<List>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Full {
+    pub exclude_ports: Vec<Ports>,
+    pub exclude_clients: Vec<String>,
+    pub exclude_addresses: Vec<String>,
+    pub exclude_apps: Vec<String>,
+    pub flows: i64,
+    pub held_kb: i64,
+}
+
+/// A number, or a range as text.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a port")]
+pub(super) enum Ports {
+    One(i64),
+    Range(String),
 }
 
 #[derive(Debug, Deserialize)]
@@ -188,11 +211,14 @@ impl Default for File {
             rule_priority: 5300,
             dns_table: 5353,
             address_table: 5354,
+            flow_table: 5355,
             sinkhole_v4: "198.18.0.0/15".into(),
             sinkhole_v6: "fd6f:7074:6f75:7400::/64".into(),
             upstreams: Vec::new(),
             clients: Vec::new(),
             capture_forwarded: true,
+            capture: Capture::Selective,
+            refuse_opportunistic_dot: true,
             private_relay: PrivateRelay::Allow,
             firefox_canary: true,
             resolver_canary: true,
@@ -203,11 +229,25 @@ impl Default for File {
             state_dir: "/var/lib/optout".into(),
             run_dir: "/run/optout".into(),
             log_level: LogLevel::Info,
+            full: Full::default(),
             journal: Journal::default(),
             vendors: BTreeMap::new(),
             devices: Vec::new(),
             schedules: BTreeMap::new(),
             lists: Vec::new(),
+        }
+    }
+}
+
+impl Default for Full {
+    fn default() -> Self {
+        Self {
+            exclude_ports: Vec::new(),
+            exclude_clients: Vec::new(),
+            exclude_addresses: Vec::new(),
+            exclude_apps: Vec::new(),
+            flows: 65_536,
+            held_kb: 4096,
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct Config {
     pub dns_table: u32,
     /// Routing table of sinkhole and address rules.
     pub address_table: u32,
+    /// Routing table of flows that are not decided. Differs from both.
+    pub flow_table: u32,
     /// IPv4 addresses for blocked names, /8 to /22.
     pub sinkhole_v4: Prefix,
     /// IPv6 addresses for blocked names, /64 to /96.
@@ -59,6 +61,12 @@ pub struct Config {
     pub clients: Vec<Prefix>,
     /// Whether forwarded questions are captured, or only this host's.
     pub capture_forwarded: bool,
+    /// Which flows are looked into.
+    pub capture: Capture,
+    /// Whether DNS over TLS to no resolver in particular is refused.
+    pub refuse_opportunistic_dot: bool,
+    /// Bounds and exceptions of [`Capture::Full`].
+    pub full: Full,
     /// What is done with canary names.
     pub canaries: Canaries,
     /// Whether questions to upstreams have random case (0x20).
@@ -114,6 +122,43 @@ impl fmt::Display for FailPolicy {
             Self::Closed => "closed",
         })
     }
+}
+
+/// Which flows are looked into.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capture {
+    /// Questions, and flows to addresses that rules name.
+    #[default]
+    Selective,
+    /// Besides these, every TCP and UDP flow until its host is known.
+    Full,
+}
+
+impl fmt::Display for Capture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Selective => "selective",
+            Self::Full => "full",
+        })
+    }
+}
+
+/// Bounds and exceptions of [`Capture::Full`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Full {
+    /// Not looked into are flows to these ports, from and to.
+    pub exclude_ports: Vec<(u16, u16)>,
+    /// Nor those of these devices.
+    pub exclude_clients: Vec<Prefix>,
+    /// Nor those to these addresses.
+    pub exclude_addresses: Vec<Prefix>,
+    /// Nor those of programs of these users of this host.
+    pub exclude_users: Vec<u32>,
+    /// How many flows that passed each of the kernel's sets can hold.
+    pub flows: u32,
+    /// Most bytes of packets that wait for a verdict.
+    pub held: usize,
 }
 
 /// What is stored of what happened, and how long.

@@ -1,6 +1,7 @@
 //! From what was written to what it means, or to what is wrong with it.
 
 mod device;
+mod full;
 mod list;
 
 use std::collections::BTreeMap;
@@ -45,11 +46,15 @@ impl<'a> Checker<'a> {
             rule_priority: self.number("rule_priority", file.rule_priority, PRIORITIES)?,
             dns_table: self.table("dns_table", file.dns_table)?,
             address_table: self.table("address_table", file.address_table)?,
+            flow_table: self.table("flow_table", file.flow_table)?,
             sinkhole_v4: self.sinkhole("sinkhole_v4", &file.sinkhole_v4, SINKHOLE_V4)?,
             sinkhole_v6: self.sinkhole("sinkhole_v6", &file.sinkhole_v6, SINKHOLE_V6)?,
             upstreams: self.upstreams(&file.upstreams)?,
             clients: self.clients(&file.clients)?,
             capture_forwarded: file.capture_forwarded,
+            capture: file.capture,
+            refuse_opportunistic_dot: file.refuse_opportunistic_dot,
+            full: self.full(&file.full, &file.devices)?,
             canaries: Canaries {
                 firefox: file.firefox_canary,
                 resolver: file.resolver_canary,
@@ -77,6 +82,14 @@ impl<'a> Checker<'a> {
         self.known(&config.lists, &config.devices, &config.schedules)?;
         if config.dns_table == config.address_table {
             return self.wrong("address_table", "is the same as \"dns_table\"; choose another");
+        }
+        for (key, table) in
+            [("dns_table", config.dns_table), ("address_table", config.address_table)]
+        {
+            if config.flow_table == table {
+                let problem = format!("is the same as {key:?}; choose another");
+                return self.wrong("flow_table", &problem);
+            }
         }
         let ours = |ip: IpAddr| config.sinkhole_v4.contains(ip) || config.sinkhole_v6.contains(ip);
         for (n, upstream) in config.upstreams.iter().enumerate() {

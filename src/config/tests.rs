@@ -305,6 +305,26 @@ mistakes! {
         => r#"3: "schedules.night" cannot hold "moon 1:00-2:00"; write days and times like "mon-fri 21:00-07:00", "sat,sun 10:00-24:00" or "12:00-13:00""#;
     schedule_of_an_odd_name: "[schedules]\n\"Night time\" = []"
         => r#"1: "schedules" cannot hold "Night time"; name a schedule with 1 to 40 of a-z, 0-9, - and _"#;
+    two_tables_for_flows: "flow_table = 5353"
+        => r#"1: "flow_table" is the same as "dns_table"; choose another"#;
+    capture_of_some_kind: "capture = \"all\""
+        => r#"1: "capture" cannot be "all"; write "selective" or "full""#;
+    port_that_is_none: "[full]\nexclude_ports = [22,\n0]"
+        => r#"3: "full.exclude_ports" cannot hold 0; write a port, 1 to 65535, or ports like "6881-6889""#;
+    ports_backwards: "[full]\nexclude_ports = [\"6889-6881\"]"
+        => r#"2: "full.exclude_ports" cannot hold "6889-6881"; write a port, 1 to 65535, or ports like "6881-6889""#;
+    port_that_is_true: "[full]\nexclude_ports = [true]"
+        => r#"2: "full.exclude_ports" cannot be true; write a port, 1 to 65535, or ports like "6881-6889""#;
+    exempt_device_unknown: "[full]\nexclude_clients = [\"tv\"]"
+        => r#"2: "full.exclude_clients" cannot hold "tv"; write an address, a prefix or the name of one of [[devices]]"#;
+    exempt_address_is_a_name: "[full]\nexclude_addresses = [\"a.example\"]"
+        => r#"2: "full.exclude_addresses" "a.example": not an address or prefix; write it like 192.0.2.0/24 or 2001:db8::/32"#;
+    exempt_program_by_name: "[full]\nexclude_apps = [\"uid:7\", \"steam\"]"
+        => r#"2: "full.exclude_apps" cannot hold "steam"; the kernel knows users only: run the program as a user of its own and write "uid:" and the number"#;
+    too_few_flows: "[full]\nflows = 10"
+        => r#"2: "full.flows" cannot be 10; write 256 to 4194304"#;
+    too_little_is_held: "[full]\nheld_kb = 1"
+        => r#"2: "full.held_kb" cannot be 1; write 64 to 1048576"#;
     list_path_is_relative: "[[lists]]\npath = \"hosts\""
         => r#"2: "lists.path" cannot be "hosts"; write a path that begins with /"#;
     list_format_unknown: "[[lists]]\npath = \"/a\"\nformat = \"xml\""
@@ -315,6 +335,25 @@ mistakes! {
         => r#"2: "vendors.oneplus" cannot be "block"; write "enforce" or "watch" or "off""#;
     log_level_unknown: "log_level = \"loud\""
         => r#"1: "log_level" cannot be "loud"; write "off" or "error" or "warn" or "info" or "debug" or "trace""#;
+}
+
+#[test]
+fn exceptions_of_full_capture_are_read() {
+    let config = Config::parse(
+        "capture = \"full\"\n[full]\nexclude_ports = [22, \"6881-6889\"]\n\
+         exclude_clients = [\"TV\", \"192.0.2.9\"]\nexclude_addresses = [\"2001:db8::/32\"]\n\
+         exclude_apps = [\"uid:1000\"]\nheld_kb = 64\n\
+         [[devices]]\nname = \"tv\"\naddresses = [\"192.0.2.7\"]\n",
+    )
+    .unwrap();
+    let prefixes = |texts: &[&str]| -> Vec<Prefix> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    };
+    assert_eq!(config.capture, Capture::Full);
+    assert_eq!(config.full.exclude_ports, [(22, 22), (6881, 6889)]);
+    assert_eq!(config.full.exclude_clients, prefixes(&["192.0.2.7", "192.0.2.9"]));
+    assert_eq!(config.full.exclude_addresses, prefixes(&["2001:db8::/32"]));
+    assert_eq!((config.full.exclude_users, config.full.held), (vec![1000], 64 << 10));
 }
 
 #[test]

@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::event::Outcome;
+use crate::config::Capture;
+use crate::core::event::{Learnt, Outcome};
 use crate::core::flow::Protocol;
 use crate::core::host::HostName;
+use crate::core::sniff::Cause;
 use crate::core::verdict::{Mode, RuleText, Via};
 
 pub use lists::{
@@ -78,6 +80,11 @@ pub enum Request {
     Report {
         /// Seconds since 1970 (UTC) from which on to count.
         since: i64,
+    },
+    /// Look into these flows from now on; without, as the configuration says.
+    Capture {
+        /// Which.
+        capture: Option<Capture>,
     },
     /// Read the configuration and the lists anew.
     Reload,
@@ -215,6 +222,23 @@ pub struct LogLine {
     pub rule: Option<RuleText>,
     /// What the rule matched.
     pub via: Option<Via>,
+    /// How the host of a connection was learnt; `None` for a question, and where
+    /// the address of the sinkhole says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Learnt>,
+    /// Why a connection that was looked into has no name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unnamed: Option<Cause>,
+    /// The client hid whom it wants (ECH): `host` is the outer name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ech: bool,
+    /// Bytes that the client sent until it was decided, of all together. What
+    /// passes is not seen further. `None` if it was not looked into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_up: Option<u64>,
+    /// Milliseconds from the first packet until it was decided, of all together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<u64>,
 }
 
 /// Who asked, as far as known.
@@ -243,7 +267,7 @@ pub struct Status {
     pub state: String,
     /// Seconds since 1970 (UTC) at which a pause ends.
     pub paused_until: Option<i64>,
-    /// `selective`.
+    /// `selective` or `full`.
     pub capture: String,
     /// `open` or `closed`.
     pub fail_policy: String,
@@ -261,6 +285,9 @@ pub struct Status {
     pub lists: Vec<ListLine>,
     /// Counters since the start.
     pub counters: Counters,
+    /// The flows that are looked into.
+    #[serde(default)]
+    pub flows: FlowsLine,
     /// What keeps optout from doing its job, each with its remedy. Empty is good.
     pub problems: Vec<String>,
 }
@@ -299,6 +326,53 @@ pub struct Counters {
     pub events_lost: u64,
     /// Times the daemon was woken.
     pub wakeups: u64,
+}
+
+/// The flows that are looked into. What is not said to be of now is since the start.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FlowsLine {
+    /// Now: those that wait for their verdict.
+    pub undecided: u64,
+    /// Now: those that are refused, and remembered so that they stay so.
+    pub refused: u64,
+    /// Now: those that passed and are remembered, so that they can be recalled.
+    pub passed: u64,
+    /// Now: bytes of packets that wait for a verdict.
+    pub held_bytes: u64,
+    /// How many bytes may wait.
+    pub held_cap: u64,
+    /// Flows that were looked into.
+    pub seen: u64,
+    /// Of these, stopped.
+    pub stopped: u64,
+    /// Of these, let through with a name.
+    pub named: u64,
+    /// Of these, let through without a name.
+    pub unnamed: u64,
+    /// Packets of clients that were put back on their way.
+    pub put_back: u64,
+    /// Flows that were decided unseen, because there was no room.
+    pub over_bound: u64,
+    /// Packets that were dropped: broken, or made to be read in two ways.
+    pub dropped: u64,
+    /// Hosts whose refusals became silence, because a client would not stop.
+    pub storms: u64,
+    /// Now: addresses that our answers gave to clients, and that are remembered.
+    pub answers: u64,
+    /// The kernel's sets of flows that passed.
+    pub sets: Vec<SetLine>,
+}
+
+/// One of the kernel's sets.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct SetLine {
+    /// Its name.
+    pub name: String,
+    /// Flows in it; `None` if that cannot be learnt.
+    pub used: Option<u64>,
+    /// Flows for which it has room.
+    pub size: u64,
 }
 
 /// A verdict with its whole evidence.
@@ -576,6 +650,11 @@ mod tests {
             client: ClientLine::default(),
             rule: None,
             via: None,
+            learnt: None,
+            unnamed: None,
+            ech: false,
+            bytes_up: None,
+            ms: None,
         };
         let json = serde_json::to_value(&line).unwrap();
         let want = r#"{"protocol":"tcp","port":443,"address":"198.18.1.0"}"#;
@@ -602,7 +681,7 @@ mod tests {
     #[test]
     fn what_is_written_down_is_what_is_spoken() {
         let (requests, responses) = (examples("request"), examples("response"));
-        assert_eq!((requests.len(), responses.len()), (23, 16));
+        assert_eq!((requests.len(), responses.len()), (25, 18));
         // Both ways: no field is missing from the examples, and none too many.
         for example in requests {
             let request: Request = serde_json::from_value(example.clone()).expect("a request");

@@ -180,6 +180,24 @@ impl Netlink {
         outcome
     }
 
+    /// Sends a ready-made question for all objects of a kind, and hands each message
+    /// of the answer to `take`.
+    pub(crate) fn dump(&mut self, question: &[u8], mut take: impl FnMut(&[u8])) -> io::Result<()> {
+        self.socket.send(question, 0)?;
+        loop {
+            let datagram = self.receive()?;
+            let mut rest = datagram.as_slice();
+            while let Some((frame, after)) = split_frame(rest) {
+                rest = after;
+                match frame.get(..HEADER).map(|header| u16_at(header, 4)) {
+                    Some(NLMSG_DONE) => return Ok(()),
+                    Some(NLMSG_ERROR) => return error_code(frame),
+                    _ => take(frame),
+                }
+            }
+        }
+    }
+
     /// The datagrams that are queued, and no more.
     fn drain(&mut self) {
         let mut buffer = Vec::with_capacity(DRAIN_BYTES);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::config::Capture;
 use crate::core::verdict::Mode;
 use crate::request::{AddedList, UserRule};
 
@@ -25,6 +26,9 @@ pub struct State {
     pub on: bool,
     /// Seconds since 1970 (UTC) at which a pause ends.
     pub paused_until: Option<i64>,
+    /// Which flows are looked into, if not as the configuration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<Capture>,
     /// The user's own rules.
     #[serde(with = "rules")]
     pub rules: Rules,
@@ -84,6 +88,7 @@ impl Default for State {
         Self {
             on: true,
             paused_until: None,
+            capture: None,
             rules: Rules::default(),
             vendors: BTreeMap::new(),
             lists: BTreeMap::new(),
@@ -355,6 +360,7 @@ mod tests {
         State {
             on: false,
             paused_until: Some(1_700_000_000),
+            capture: Some(Capture::Full),
             rules: Rules { known: vec![rule], unknown: vec![] },
             vendors: BTreeMap::from([("oneplus".into(), vendor)]),
             lists: BTreeMap::from([("a".into(), list)]),

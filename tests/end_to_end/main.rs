@@ -9,6 +9,8 @@ mod devices;
 mod evasion;
 mod faults;
 mod floods;
+mod full_capture;
+
 mod hostile;
 mod integrity;
 mod kills;

@@ -320,18 +320,23 @@ impl Answer {
         for record in &self.answers {
             match &record.data {
                 RData::CNAME(target) => self.aliases.push(host(&target.0)),
-                RData::A(address) => self.addresses.push(address.0.into()),
-                RData::AAAA(address) => self.addresses.push(address.0.into()),
-                RData::SVCB(service) => {
-                    note_service(service, &mut self.targets, &mut self.addresses);
-                }
-                RData::HTTPS(service) => {
-                    note_service(&service.0, &mut self.targets, &mut self.addresses);
-                }
+                RData::SVCB(service) => note_target(service, &mut self.targets),
+                RData::HTTPS(service) => note_target(&service.0, &mut self.targets),
                 _ => {}
             }
+            each_address(&record.data, &mut |address| self.addresses.push(address));
             self.addresses.truncate(MAX_ADDRESSES + 1);
         }
+    }
+
+    /// The addresses and address hints in it, each with the seconds for which it
+    /// may be used. No more than are judged.
+    pub(super) fn given(&self) -> impl Iterator<Item = (IpAddr, u32)> {
+        let mut given = Vec::new();
+        for record in &self.answers {
+            each_address(&record.data, &mut |address| given.push((address, record.ttl)));
+        }
+        given.into_iter().take(MAX_ADDRESSES)
     }
 
     /// Takes what says that there is nothing, and for how long; and, for those
@@ -385,18 +390,25 @@ fn is_service(kind: u16) -> bool {
     matches!(kind, types::SVCB | types::HTTPS)
 }
 
-fn note_service(service: &SVCB, targets: &mut Vec<HostName>, addresses: &mut Vec<IpAddr>) {
+fn note_target(service: &SVCB, targets: &mut Vec<HostName>) {
     if !service.target_name.is_root() {
         targets.push(host(&service.target_name)); // the root means the owner (RFC 9460 §2.5)
     }
+}
+
+/// Tells the addresses in a record, and those that it hints at.
+fn each_address(data: &RData, found: &mut dyn FnMut(IpAddr)) {
+    let service = match data {
+        RData::A(address) => return found(address.0.into()),
+        RData::AAAA(address) => return found(address.0.into()),
+        RData::SVCB(service) => service,
+        RData::HTTPS(service) => &service.0,
+        _ => return,
+    };
     for (_, value) in &service.svc_params {
         match value {
-            SvcParamValue::Ipv4Hint(hint) => {
-                addresses.extend(hint.0.iter().map(|a| IpAddr::V4(a.0)));
-            }
-            SvcParamValue::Ipv6Hint(hint) => {
-                addresses.extend(hint.0.iter().map(|a| IpAddr::V6(a.0)));
-            }
+            SvcParamValue::Ipv4Hint(hint) => hint.0.iter().for_each(|a| found(a.0.into())),
+            SvcParamValue::Ipv6Hint(hint) => hint.0.iter().for_each(|a| found(a.0.into())),
             _ => {}
         }
     }

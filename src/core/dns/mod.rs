@@ -22,6 +22,7 @@ mod cloaking;
 mod contract;
 mod flight;
 mod hammer;
+mod memory;
 mod query;
 mod random;
 mod reader;
@@ -56,6 +57,7 @@ use canary::Denial;
 use cloaking::{ByPolicy, Ruling, What};
 use flight::{Failed, Failure, Flights, Landed};
 use hammer::Who;
+use memory::{Bounds, Memory};
 use query::{Question, Read};
 use random::Random;
 use reader::labels;
@@ -70,6 +72,7 @@ pub struct Dns {
     sinkhole: Sinkhole,
     flights: Flights,
     canaries: canary::Texts,
+    memory: Memory,
     counters: Counters,
     out: VecDeque<Out>,
     /// Text of the name in hand. A field so that its memory is used again.
@@ -82,8 +85,10 @@ impl Dns {
     pub fn new(settings: &Settings) -> Self {
         let mut random = Random::new(settings.seed);
         let ranges = Ranges::new(settings.sinkhole_v4, settings.sinkhole_v6);
+        let key = random.hash_key();
         Self {
-            sinkhole: Sinkhole::new(ranges, random.hash_key()),
+            sinkhole: Sinkhole::new(ranges, key),
+            memory: Memory::new(key, Bounds::default()),
             flights: Flights::new(settings.case_randomization, random),
             canaries: canary::Texts::new(),
             counters: Counters::default(),
@@ -200,6 +205,30 @@ impl Dns {
         let sunk = self.sinkhole.find(address)?;
         let evidence = (sunk.rule.clone(), sunk.via.clone());
         Some(Sunk { host: sunk.host.clone(), evidence })
+    }
+
+    /// Whether an address is of the ranges that blocked names are answered from.
+    #[must_use]
+    pub fn is_sinkhole(&self, address: IpAddr) -> bool {
+        self.sinkhole.contains(address)
+    }
+
+    /// Tells the names that answers of ours gave to `client` for `address` and that
+    /// may still be believed. None, if they are more than are kept.
+    pub fn visit_answered(
+        &self,
+        now: Instant,
+        client: &Client,
+        address: IpAddr,
+        found: &mut dyn FnMut(&HostName),
+    ) {
+        self.memory.visit(now, client, address, found);
+    }
+
+    /// Addresses that answers of ours gave to clients, and that are remembered.
+    #[must_use]
+    pub fn answers_remembered(&self) -> usize {
+        self.memory.len()
     }
 
     /// Counters since the start.
@@ -370,13 +399,26 @@ impl Dns {
             Ruling::Pass => None,
         };
         reply::relay(&question, waiting.asker.transport, answer, message);
-        self.tell(&question, client.clone(), evidence);
+        let host = HostName::from_labels(labels(question.name));
+        self.memory.note(now, client, &host, answer.given());
+        self.tell_of(&question, host, client.clone(), evidence);
     }
 
     /// Tells of a question that was let through; watched, if there is a reason.
     fn tell(
         &mut self,
         question: &Question<'_>,
+        client: Client,
+        evidence: Option<(Arc<RuleText>, Via)>,
+    ) {
+        let host = HostName::from_labels(labels(question.name));
+        self.tell_of(question, host, client, evidence);
+    }
+
+    fn tell_of(
+        &mut self,
+        question: &Question<'_>,
+        host: HostName,
         client: Client,
         evidence: Option<(Arc<RuleText>, Via)>,
     ) {
@@ -387,7 +429,6 @@ impl Dns {
             self.counters.passed += 1;
             Outcome::Passed
         };
-        let host = HostName::from_labels(labels(question.name));
         self.see(question, outcome, host, client, evidence);
     }
 
@@ -400,7 +441,18 @@ impl Dns {
         evidence: Option<(Arc<RuleText>, Via)>,
     ) {
         let kind = Kind::Query { qtype: question.qtype };
-        self.out.push_back(Out::Seen(Event { kind, outcome, host: Some(host), client, evidence }));
+        let host = Some(host);
+        let seen = Event {
+            kind,
+            outcome,
+            host,
+            client,
+            evidence,
+            learnt: None,
+            unnamed: None,
+            ech: false,
+        };
+        self.out.push_back(Out::Seen(seen));
     }
 }
 

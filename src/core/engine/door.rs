@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::core::event::Event;
+use crate::core::event::{Event, Traffic};
 use crate::core::flow::{FiveTuple, Owner};
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
@@ -116,8 +116,9 @@ pub enum Output<'a> {
         /// The message, without the length bytes of TCP.
         message: &'a [u8],
     },
-    /// This happened. For the journal.
-    Seen(Event),
+    /// This happened; and what went over it, if it is a flow that was looked into.
+    /// For the journal.
+    Seen(Event, Option<Traffic>),
     /// Nothing to do before this instant, or before the next input if `None`.
     Wait(Option<Instant>),
 }

@@ -13,7 +13,10 @@
 //! that replays.
 
 mod door;
+mod judge;
 mod outbox;
+mod passing;
+mod seen;
 #[cfg(test)]
 mod tests;
 
@@ -24,9 +27,9 @@ use std::time::Duration;
 
 use crate::core::dns::stream::{StreamId, Streams};
 use crate::core::dns::{self, Asker, Dns, Handled, Out};
-use crate::core::event::{Event, Kind, Outcome};
+use crate::core::event::{Event, Kind, Learnt, Outcome};
 use crate::core::flow::{Client, FiveTuple, Owner, Protocol};
-use crate::core::flows::inline;
+use crate::core::flows::inline::{self, Inline};
 use crate::core::flows::reassemble::Reassembler;
 use crate::core::flows::refuse::refuse;
 use crate::core::policy::Policy;
@@ -50,7 +53,7 @@ pub struct Settings {
     pub mtu: usize,
     /// Random; for TCP sequence numbers.
     pub stream_seed: u64,
-    /// Bounds of the flows that are looked into.
+    /// The flows that are looked into: their bounds.
     pub inline: inline::Settings,
 }
 
@@ -73,12 +76,16 @@ pub struct Engine {
     dns: Dns,
     streams: Streams,
     fragments: Reassembler,
+    inline: Inline,
     own: HashSet<IpAddr>,
     /// What waits for its owner to be found, oldest first.
     held: BTreeMap<SearchId, Held>,
     /// Where replies to pending questions go, by asker.
     paths: HashMap<u64, Path>,
     next_id: u64,
+    mtu: usize,
+    /// Of the datagram that was cut last.
+    identification: u32,
     counters: Counters,
     /// Room for one reply, kept so that the hot path does not allocate.
     reply: Vec<u8>,
@@ -124,6 +131,7 @@ struct Held {
 enum Waiting {
     Question { path: Path, message: Vec<u8> },
     Connection { tuple: FiveTuple, packet: Vec<u8> },
+    Flow { tuple: FiveTuple },
 }
 
 impl Engine {
@@ -136,10 +144,13 @@ impl Engine {
             streams: Streams::new(settings.mtu, settings.stream_seed),
             dns: Dns::new(&settings.dns),
             fragments: Reassembler::default(),
+            inline: Inline::new(settings.inline.clone()),
             own: HashSet::new(),
             held: BTreeMap::new(),
             paths: HashMap::new(),
             next_id: 0,
+            mtu: settings.mtu,
+            identification: low_half(settings.stream_seed),
             counters: Counters::default(),
             reply: Vec::new(),
             whole: Vec::new(),
@@ -163,6 +174,7 @@ impl Engine {
             Input::Policy(policy) => {
                 self.policy = policy;
                 self.dns.policy_changed();
+                self.rejudge(now);
             }
             Input::Upstreams(upstreams) => self.dns.set_upstreams(now, &upstreams),
             Input::OwnAddresses(addresses) => {
@@ -173,7 +185,7 @@ impl Engine {
                 let path = Path::Listener { way_back, resolver, transport };
                 self.question(now, path, Client::Device(client), message);
             }
-            Input::Release => {}
+            Input::Release => self.inline.release(now),
             Input::Timeout => self.timeout(now),
         }
         self.drain(now);
@@ -182,10 +194,12 @@ impl Engine {
     /// The next thing to do. [`Output::Wait`] once there is nothing left.
     pub fn poll(&mut self) -> Output<'_> {
         let held = self.held.first_key_value().map(|(_, held)| held.until);
-        let (dns, streams, fragments) = (&self.dns, &self.streams, &self.fragments);
+        let (dns, streams) = (&self.dns, &self.streams);
+        let (fragments, inline) = (&self.fragments, &self.inline);
         self.outbox.pop(|| {
-            let below = [dns.poll_timeout(), streams.poll_timeout(), fragments.poll_timeout()];
-            below.into_iter().chain([held]).flatten().min()
+            let below = [dns.poll_timeout(), streams.poll_timeout()];
+            let flows = [fragments.poll_timeout(), inline.poll_timeout()];
+            below.into_iter().chain(flows).chain([held]).flatten().min()
         })
     }
 
@@ -194,6 +208,24 @@ impl Engine {
     pub fn counters(&self) -> Counters {
         let malformed = self.counters.malformed + self.fragments.dropped();
         Counters { malformed, dns: self.dns.counters(), ..self.counters }
+    }
+
+    /// The flows that are looked into: what was counted, and how many there are.
+    #[must_use]
+    pub fn flows(&self) -> (inline::Counters, inline::Fill) {
+        (self.inline.counters(), self.inline.fill())
+    }
+
+    /// The most that flows may hold.
+    #[must_use]
+    pub fn flow_bounds(&self) -> &inline::Settings {
+        self.inline.settings()
+    }
+
+    /// Addresses that our answers gave to clients, and that are remembered.
+    #[must_use]
+    pub fn answers_remembered(&self) -> usize {
+        self.dns.answers_remembered()
     }
 
     /// Each upstream, and whether it answered last.
@@ -247,23 +279,21 @@ impl Engine {
             let path = Path::Datagram { client: tuple.source, resolver: tuple.destination };
             self.search_then_ask(now, tuple, path, of.payload);
         } else {
-            self.connection(now, tuple, packet);
+            self.flow(now, tuple, packet, true);
         }
     }
 
     fn segment(&mut self, now: Instant, packet: &Packet<'_>, of: Segment<'_>, resolver: bool) {
         if of.destination_port == DNS_PORT && resolver {
             self.streams.handle_packet(now, packet.bytes);
-        } else if of.opens() {
-            let tuple = FiveTuple {
-                protocol: Protocol::Tcp,
-                source: SocketAddr::new(packet.source, of.source_port),
-                destination: SocketAddr::new(packet.destination, of.destination_port),
-            };
-            self.connection(now, tuple, packet);
-        } else {
-            self.refuse(packet);
+            return;
         }
+        let tuple = FiveTuple {
+            protocol: Protocol::Tcp,
+            source: SocketAddr::new(packet.source, of.source_port),
+            destination: SocketAddr::new(packet.destination, of.destination_port),
+        };
+        self.flow(now, tuple, packet, of.opens());
     }
 
     /// A program's question waits until we know whose it is: once it has its
@@ -290,12 +320,14 @@ impl Engine {
     }
 
     fn go_on(&mut self, now: Instant, what: Waiting, owner: Option<Owner>) {
-        let client = Client::Host(owner);
         match what {
-            Waiting::Question { path, message } => self.question(now, path, client, &message),
-            Waiting::Connection { tuple, packet } => {
-                self.refuse_flow(now, tuple, client, &packet);
+            Waiting::Question { path, message } => {
+                self.question(now, path, Client::Host(owner), &message);
             }
+            Waiting::Connection { tuple, packet } => {
+                self.refuse_flow(now, tuple, Client::Host(owner), &packet);
+            }
+            Waiting::Flow { tuple } => self.owner_of_flow(now, tuple, owner),
         }
     }
 
@@ -333,11 +365,10 @@ impl Engine {
         if !packet.is_answerable() {
             return;
         }
-        let own = self.own.contains(&packet.source);
-        if own && self.can_hold(packet.bytes) {
+        let client = self.client_of(packet);
+        if matches!(client, Client::Host(_)) && self.can_hold(packet.bytes) {
             self.hold(now, tuple, Waiting::Connection { tuple, packet: packet.bytes.to_vec() });
         } else {
-            let client = if own { Client::Host(None) } else { Client::Device(packet.source) };
             self.refuse_flow(now, tuple, client, packet.bytes);
         }
     }
@@ -351,8 +382,12 @@ impl Engine {
         };
         let (protocol, port) = (tuple.protocol, tuple.destination.port());
         let kind = Kind::Connection { protocol, port, address };
-        let event = Event { kind, outcome: Outcome::Blocked, host, client, evidence };
-        self.outbox.push(Queued::Seen(event));
+        let by_address = host.is_none() && evidence.is_some();
+        let learnt = by_address.then_some(Learnt::Address);
+        let outcome = Outcome::Blocked;
+        let event =
+            Event { kind, outcome, host, client, evidence, learnt, unnamed: None, ech: false };
+        self.outbox.push(Queued::Seen(event, None));
         if let Ok(packet) = Packet::parse(bytes) {
             self.refuse(&packet);
         }
@@ -383,6 +418,7 @@ impl Engine {
         self.dns.handle_timeout(now);
         self.streams.handle_timeout(now);
         self.fragments.handle_timeout(now);
+        self.flows_in_time(now);
     }
 
     /// Carries what the parts below have to say to one another and to the outbox.
@@ -404,16 +440,22 @@ impl Engine {
                     self.outbox.push(Queued::Ask { ask, upstream, transport, message });
                 }
                 Out::Forget { ask } => self.outbox.push(Queued::Forget { ask }),
-                Out::Seen(event) => self.outbox.push(Queued::Seen(event)),
+                Out::Seen(event) => self.outbox.push(Queued::Seen(event, None)),
             }
         }
         while self.outbox.packet(|out| self.streams.poll_packet(out)) {}
+        self.drain_flows(now);
     }
 
     fn fresh_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
     }
+}
+
+fn low_half(number: u64) -> u32 {
+    let [.., a, b, c, d] = number.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 const DNS_PORT: u16 = 53; // RFC 1035 §4.2

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::core::engine::door::{Output, SearchId, WayBack};
-use crate::core::event::Event;
+use crate::core::event::{Event, Traffic};
 use crate::core::flow::FiveTuple;
 use crate::core::time::Instant;
 use crate::core::upstream::{AskId, Transport};
@@ -28,7 +28,7 @@ pub(super) enum Queued {
     Forget { ask: AskId },
     WhoOwns { search: SearchId, flow: FiveTuple },
     Reply { way_back: WayBack, message: Vec<u8> },
-    Seen(Event),
+    Seen(Event, Option<Traffic>),
 }
 
 impl Outbox {
@@ -67,7 +67,7 @@ impl Outbox {
             Queued::Reply { way_back, message } => {
                 Output::Reply { way_back, message: self.lend(message) }
             }
-            Queued::Seen(event) => Output::Seen(event),
+            Queued::Seen(event, traffic) => Output::Seen(event, traffic),
         }
     }
 

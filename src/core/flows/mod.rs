@@ -1,5 +1,6 @@
 //! Flows over time.
 
+pub mod fragment;
 pub mod inline;
 pub mod reassemble;
 pub mod refuse;

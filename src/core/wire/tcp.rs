@@ -1,4 +1,4 @@
-//! TCP segments (RFC 9293 §3.1): read, and written without payload or options.
+//! TCP segments (RFC 9293 §3.1): read, and written with no other option than timestamps.
 
 use std::net::SocketAddr;
 use std::ops::BitOr;
@@ -40,8 +40,12 @@ impl Flags {
     pub const SYN: Self = Self(0x02);
     /// Reset the connection.
     pub const RST: Self = Self(0x04);
+    /// The receiver need not wait for more before it hands on what it has.
+    pub const PSH: Self = Self(0x08);
     /// The acknowledgment number counts.
     pub const ACK: Self = Self(0x10);
+    /// The urgent pointer counts: receivers take a byte out of the stream (RFC 6093 §3.1).
+    pub const URG: Self = Self(0x20);
 
     /// Whether all of `these` are set.
     #[must_use]
@@ -108,6 +112,13 @@ impl<'a> Segment<'a> {
     #[must_use]
     pub const fn opens(&self) -> bool {
         self.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0 | Flags::ACK.0) == Flags::SYN.0
+    }
+
+    /// The options, as receivers read them: up to the end of the list, or to one
+    /// whose length cannot be.
+    #[must_use]
+    pub fn options(&self) -> Options<'a> {
+        Options { rest: Reader::new(self.options) }
     }
 
     /// The sequence number after this segment: SYN and FIN count (RFC 9293 §3.4).
@@ -182,6 +193,156 @@ impl Control {
     }
 }
 
+/// An option that a verdict may depend on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Choice {
+    /// Timestamps (RFC 7323 §3.2).
+    Timestamps(Timestamps),
+    /// A signature: MD5 (RFC 2385) or authentication (RFC 5925). Who did not ask
+    /// for one drops what has one.
+    Signature,
+    /// Any other, by its kind.
+    Other(u8),
+}
+
+/// What the timestamps option says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timestamps {
+    /// The sender's clock.
+    pub value: u32,
+    /// What the sender last read on the other's.
+    pub echo: u32,
+}
+
+/// Reads the options of a segment, one after the other.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    rest: Reader<'a>,
+}
+
+impl Iterator for Options<'_> {
+    type Item = Result<Choice, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.rest.u8().ok()? {
+                END_OF_OPTIONS => {
+                    self.rest = Reader::new(&[]);
+                    return None;
+                }
+                NO_OPERATION => {}
+                kind => {
+                    let read = self.choice(kind);
+                    if read.is_err() {
+                        self.rest = Reader::new(&[]);
+                    }
+                    return Some(read);
+                }
+            }
+        }
+    }
+}
+
+impl Options<'_> {
+    fn choice(&mut self, kind: u8) -> Result<Choice, Malformed> {
+        let len = usize::from(self.rest.u8()?).checked_sub(2).ok_or(Malformed("TCP option"))?;
+        let body = self.rest.take(len)?;
+        Ok(match (kind, body) {
+            (TIMESTAMPS, &[a, b, c, d, e, f, g, h]) => Choice::Timestamps(Timestamps {
+                value: u32::from_be_bytes([a, b, c, d]),
+                echo: u32::from_be_bytes([e, f, g, h]),
+            }),
+            (MD5_SIGNATURE | AUTHENTICATION, _) => Choice::Signature,
+            _ => Choice::Other(kind),
+        })
+    }
+}
+
+/// A segment of ours that carries bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Carrier<'a> {
+    /// Its header.
+    pub control: Control,
+    /// The only option it has, if any.
+    pub timestamps: Option<Timestamps>,
+    /// How many routers it may pass.
+    pub hop_limit: u8,
+    /// What it carries.
+    pub payload: &'a [u8],
+}
+
+impl Carrier<'_> {
+    /// Empties `out` and writes the segment into it, as a whole IP packet.
+    ///
+    /// # Errors
+    ///
+    /// [`Unwritable`]; then `out` is empty.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Unwritable> {
+        let Control { source, destination, sequence, acknowledgment, flags, window } = self.control;
+        let mut options = [0; TIMESTAMPS_OPTION];
+        if let Some(Timestamps { value, echo }) = self.timestamps {
+            options[..4].copy_from_slice(&[NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10]);
+            options[4..8].copy_from_slice(&value.to_be_bytes());
+            options[8..].copy_from_slice(&echo.to_be_bytes());
+        }
+        let options = if self.timestamps.is_some() { &options[..] } else { &[] };
+        let len = HEADER + options.len() + self.payload.len();
+        ip::write_header(out, source.ip(), destination.ip(), ip::TCP, len)?;
+        ip::set_hop_limit(out, self.hop_limit);
+
+        let mut header = [0; HEADER];
+        header[0..2].copy_from_slice(&source.port().to_be_bytes());
+        header[2..4].copy_from_slice(&destination.port().to_be_bytes());
+        header[4..8].copy_from_slice(&sequence.to_be_bytes());
+        header[8..12].copy_from_slice(&acknowledgment.to_be_bytes());
+        header[12] = if options.is_empty() { 5 << 4 } else { 8 << 4 }; // words
+        header[13] = flags.0;
+        header[14..16].copy_from_slice(&window.to_be_bytes());
+        let sum = Sum::pseudo_header(source.ip(), destination.ip(), ip::TCP, len);
+        let sum = sum.with(&header).with(options).with(self.payload);
+        header[16..18].copy_from_slice(&sum.checksum().to_be_bytes());
+        out.extend_from_slice(&header);
+        out.extend_from_slice(options);
+        out.extend_from_slice(self.payload);
+        Ok(())
+    }
+}
+
+/// Empties `out` and writes `packet` into it without the bytes that `segment`,
+/// which is in it, carries. All else stays as it is.
+///
+/// # Errors
+///
+/// [`Unwritable`] cannot happen for a packet that was read from the wire.
+pub fn write_without_payload(
+    out: &mut Vec<u8>,
+    packet: &Packet<'_>,
+    segment: &Segment<'_>,
+) -> Result<(), Unwritable> {
+    out.clear();
+    let kept = packet.bytes.len() - segment.payload.len();
+    let header_len = packet.bytes.len() - packet.payload.len();
+    out.extend_from_slice(packet.bytes.get(..kept).unwrap_or_default());
+    ip::mend_length(out, header_len)?;
+    let len = kept - header_len;
+    let Some(tcp) = out.get_mut(header_len..) else { return Ok(()) };
+    if let Some(field) = tcp.get_mut(CHECKSUM_AT..CHECKSUM_AT + 2) {
+        field.fill(0);
+    }
+    let sum = Sum::pseudo_header(packet.source, packet.destination, ip::TCP, len).with(tcp);
+    if let Some(field) = tcp.get_mut(CHECKSUM_AT..CHECKSUM_AT + 2) {
+        field.copy_from_slice(&sum.checksum().to_be_bytes());
+    }
+    Ok(())
+}
+
+const CHECKSUM_AT: usize = 16; // RFC 9293 §3.1
+const END_OF_OPTIONS: u8 = 0; // RFC 9293 §3.2
+const NO_OPERATION: u8 = 1; // RFC 9293 §3.2
+const TIMESTAMPS: u8 = 8; // RFC 7323 §3.2
+const MD5_SIGNATURE: u8 = 19; // RFC 2385 §3.0
+const AUTHENTICATION: u8 = 29; // RFC 5925 §2.2
+const TIMESTAMPS_OPTION: usize = 12; // two no-operations before it; RFC 7323 appendix A
 const HEADER: usize = 20; // without options, in bytes; RFC 9293 §3.1
 
 #[cfg(test)]

@@ -255,6 +255,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Vendors => "vendors",
         Request::SetVendor { .. } => "set_vendor",
         Request::Report { .. } => "report",
+        Request::Capture { .. } => "capture",
         Request::Reload => "reload",
         Request::Lists => "lists",
         Request::ChangeLists(_) => "change_lists",

@@ -74,6 +74,11 @@ fn line(number: u64) -> LogLine {
         client: ClientLine::default(),
         rule: None,
         via: None,
+        learnt: None,
+        unnamed: None,
+        ech: false,
+        bytes_up: None,
+        ms: None,
     }
 }
 

@@ -7,6 +7,7 @@
 //! the rules, which are the only switch. It ends in reverse; whatever owns
 //! something in the kernel gives it back when it is dropped.
 
+mod capture;
 mod error;
 mod lists;
 mod network;
@@ -27,6 +28,7 @@ use self::network::Network;
 use self::status::Problems;
 use crate::config::Config;
 use crate::core::engine::{Engine, Input, Output, WayBack};
+use crate::core::flows::inline;
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
 use crate::core::{dns, engine};
@@ -197,7 +199,9 @@ impl Daemon {
     async fn begin(&mut self) -> Result<(), DaemonError> {
         self.network.routes.capture_on()?;
         self.network.self_test(&mut self.upstreams).await?;
-        if !self.wants_capture() {
+        if self.wants_capture() {
+            self.follow_capture();
+        } else {
             self.network.routes.capture_off();
         }
         self.notify.ready();
@@ -222,7 +226,7 @@ impl Daemon {
             let woken = self.wait(deadline).await;
             self.wakeups += 1;
             match woken {
-                Woken::Packets => self.take_packets(),
+                Woken::Packets => drop(self.take_packets()),
                 Woken::Owner(search, owner) => {
                     self.engine.handle(clock::now(), Input::Owner { search, owner });
                 }
@@ -274,8 +278,14 @@ impl Daemon {
         loop {
             match self.engine.poll() {
                 Output::Packet(packet) => self.network.send(packet),
-                Output::Onward { packet, .. } => self.network.send(packet),
-                Output::Recall(_) => {}
+                Output::Onward { packet, decided, host } => {
+                    self.network.put_back(packet, decided, host);
+                }
+                Output::Recall(flow) => {
+                    if let Err(error) = self.network.routes.recall(&flow) {
+                        log::debug!("a flow that passed cannot be recalled: {error}");
+                    }
+                }
                 Output::Ask { ask, upstream, transport, message } => {
                     self.upstreams.ask(ask, upstream, transport, message);
                 }
@@ -286,9 +296,9 @@ impl Daemon {
                         way.send(message);
                     }
                 }
-                Output::Seen(event) => {
+                Output::Seen(event, traffic) => {
                     let neighbours = &mut self.neighbours;
-                    self.journal.record(clock::wall_millis(), &event, || {
+                    self.journal.record(clock::wall_millis(), &event, traffic, || {
                         let mut line = journal::client_line(&event.client);
                         if let Some(address) = line.address {
                             let known = neighbours.lookup(address, std::time::Instant::now());
@@ -302,14 +312,16 @@ impl Daemon {
         }
     }
 
-    /// Takes packets until there are none, but not for ever: others wait too.
-    fn take_packets(&mut self) {
+    /// Takes packets until there are none, but not for ever: others wait too. Whether
+    /// there may be more.
+    fn take_packets(&mut self) -> bool {
         for _ in 0..BURST {
-            let Ok(len) = self.network.tun.try_recv(&mut self.packet) else { return };
+            let Ok(len) = self.network.tun.try_recv(&mut self.packet) else { return false };
             let packet = self.packet.get(..len).unwrap_or_default();
             self.engine.handle(clock::now(), Input::Packet(packet));
             self.perform();
         }
+        true
     }
 
     fn take_local(&mut self, question: link_local::Question) {
@@ -378,7 +390,7 @@ impl Daemon {
     /// Ends in reverse order of the beginning.
     fn stop(mut self) {
         self.notify.stopping();
-        self.network.routes.capture_off();
+        self.stop_capture();
         self.journal.close();
         log::info!("optout stopped");
     }
@@ -400,8 +412,10 @@ async fn sleep(duration: Option<Duration>) {
 fn engine_settings(config: &Config, network: &Network) -> Result<engine::Settings, DaemonError> {
     let mut seed = [0; 32];
     let mut stream_seed = [0; 8];
+    let mut flow_seed = [0; 8];
     getrandom::fill(&mut seed)
         .and_then(|()| getrandom::fill(&mut stream_seed))
+        .and_then(|()| getrandom::fill(&mut flow_seed))
         .map_err(|error| DaemonError::system("get random numbers")(error.into()))?;
     let (v4, v6) = (network::v4(config.sinkhole_v4), network::v6(config.sinkhole_v6));
     let dns = dns::Settings {
@@ -415,7 +429,12 @@ fn engine_settings(config: &Config, network: &Network) -> Result<engine::Setting
         dns,
         mtu,
         stream_seed: u64::from_ne_bytes(stream_seed),
-        inline: crate::core::flows::inline::Settings::default(),
+        inline: inline::Settings {
+            held: config.full.held,
+            refuse_nameless_dot: config.refuse_opportunistic_dot,
+            seed: u64::from_ne_bytes(flow_seed),
+            ..inline::Settings::default()
+        },
     })
 }
 

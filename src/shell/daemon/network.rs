@@ -10,6 +10,8 @@ use crate::core::engine::{AskId, Input, Transport};
 use crate::core::prefix::Prefix;
 use crate::shell::clock;
 use crate::shell::link_local::{Listener, Question};
+use crate::shell::nft::flows::Ends;
+use crate::shell::put_back::PutBack;
 use crate::shell::resolvers::{Found, Places, Resolver, Watcher};
 use crate::shell::route::monitor::Monitor;
 use crate::shell::route::{Fail, Plan, Routes, self_test};
@@ -33,7 +35,15 @@ pub(super) struct Network {
     configured: Vec<SocketAddr>,
     /// What the engine was last told to ask.
     told: Vec<SocketAddr>,
-    plan: Plan,
+    pub(super) plan: Plan,
+    /// Where decided packets are put back, once flows are looked into.
+    pub(super) passing: Option<Tun>,
+    /// How packets are put back.
+    pub(super) put_back: PutBack,
+    /// Which flows can be put back.
+    pub(super) ends: Ends,
+    /// Number of the last test of that.
+    pub(super) tests: u16,
     /// Why clients on the local link are not covered.
     listener_problem: Option<String>,
 }
@@ -83,7 +93,11 @@ impl Network {
             resolver_v6,
             configured,
             told: Vec::new(),
+            put_back: PutBack::new(&plan),
             plan,
+            passing: None,
+            ends: Ends::default(),
+            tests: 0,
             listener_problem,
         })
     }
@@ -132,12 +146,6 @@ impl Network {
         (0..asked).for_each(|ask| sockets.forget(AskId(ask)));
         Ok(outcome?)
     }
-
-    /// Writes a packet to the device. What the kernel does not take is lost, as
-    /// on any link.
-    pub(super) fn send(&self, packet: &[u8]) {
-        let _ = self.tun.try_send(packet);
-    }
 }
 
 impl Daemon {
@@ -168,6 +176,8 @@ impl Daemon {
                 }
                 self.problems.set("routes", None);
                 self.tell_network();
+                // The firewall may be another one now.
+                self.follow_capture();
             }
             Err(error) => {
                 log::error!("{error}");
@@ -208,7 +218,7 @@ async fn tell_resolvers(mut resolvers: Watcher, tell: watch::Sender<Found>) {
 fn plan(config: &Config, listener: Option<u16>) -> Plan {
     let (v4, v6) = (v4(config.sinkhole_v4), v6(config.sinkhole_v6));
     Plan {
-        mark: config.mark.get(),
+        flow_table: config.flow_table,
         dns_table: config.dns_table,
         address_table: config.address_table,
         priority: config.rule_priority,
@@ -223,7 +233,7 @@ fn plan(config: &Config, listener: Option<u16>) -> Plan {
             FailPolicy::Open => Fail::Open,
             FailPolicy::Closed => Fail::Closed,
         },
-        ..Plan::default()
+        ..Plan::default().with_mark(config.mark.get())
     }
 }
 

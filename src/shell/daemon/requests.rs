@@ -25,6 +25,7 @@ impl Daemon {
     pub(super) fn answer(&mut self, asked: Asked) {
         let Asked { request, reply, .. } = asked;
         let outcome = match request {
+            Request::Capture { capture } => self.set_capture(capture),
             Request::Reload => return self.reload(Some(reply)),
             Request::Lists => return self.lists(reply),
             Request::ChangeLists(change) => return self.change_lists(change, reply),
@@ -94,11 +95,20 @@ impl Daemon {
         if self.wants_capture() {
             let outcome = self.network.routes.capture_on();
             self.problems.set("capture", outcome.as_ref().err().map(ToString::to_string));
+            self.follow_capture();
             outcome.map(|()| None).map_err(|error| error.to_string())
         } else {
-            self.network.routes.capture_off();
+            self.stop_capture();
             Ok(None)
         }
+    }
+
+    /// Lets everything pass, at once what is held, and then what comes.
+    pub(super) fn stop_capture(&mut self) {
+        self.release();
+        self.network.routes.capture_off();
+        self.release();
+        self.problems.set("flows", None);
     }
 
     pub(super) fn change_state(&mut self, change: impl FnOnce(&mut State)) {
@@ -340,6 +350,9 @@ pub(super) fn needs_restart(
     let same = old.device == new.device
         && old.mark == new.mark
         && (old.dns_table, old.address_table) == (new.dns_table, new.address_table)
+        && old.flow_table == new.flow_table
+        && old.full.held == new.full.held
+        && old.refuse_opportunistic_dot == new.refuse_opportunistic_dot
         && old.rule_priority == new.rule_priority
         && (old.sinkhole_v4, old.sinkhole_v6) == (new.sinkhole_v4, new.sinkhole_v6)
         && old.fail_policy == new.fail_policy

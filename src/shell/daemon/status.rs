@@ -6,7 +6,7 @@ use super::Daemon;
 use super::network::Known;
 use crate::config::ListSource;
 use crate::core::policy::BlockAnswer;
-use crate::request::{Counters, ListLine, Status, UpstreamLine};
+use crate::request::{Counters, FlowsLine, ListLine, SetLine, Status, UpstreamLine};
 use crate::shell::subscriptions::Record;
 use crate::shell::{clock, list_lines};
 
@@ -31,7 +31,8 @@ impl Problems {
 
 impl Daemon {
     /// How things are.
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&mut self) -> Status {
+        let sets = self.set_lines();
         let state = &self.state;
         let health = self.journal.health();
         let mut problems: Vec<_> = self.problems.all().collect();
@@ -41,7 +42,7 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION").into(),
             state: self.state_word().into(),
             paused_until: state.paused_until.filter(|_| state.on),
-            capture: "selective".into(),
+            capture: self.capture().to_string(),
             fail_policy: self.config.fail_policy.to_string(),
             mode: self.policy.mode(),
             block_answer: block_answer(self.policy.block_answer).into(),
@@ -50,6 +51,7 @@ impl Daemon {
             upstreams: self.upstream_lines(),
             lists: self.list_lines(false),
             counters: self.counters(health.lost),
+            flows: self.flows(sets),
             problems,
         }
     }
@@ -92,11 +94,33 @@ impl Daemon {
             blocked: counted.dns.blocked,
             watched: counted.dns.watched,
             passed: counted.dns.passed,
-            connections: counted.connections,
+            connections: counted.connections + self.engine.flows().0.refused,
             malformed: counted.malformed + counted.dns.malformed,
             unanswered: counted.dns.unanswered,
             events_lost,
             wakeups: self.wakeups,
+        }
+    }
+
+    fn flows(&self, sets: Vec<SetLine>) -> FlowsLine {
+        let (counted, fill) = self.engine.flows();
+        let wide = |number: usize| number as u64;
+        FlowsLine {
+            undecided: wide(fill.undecided),
+            refused: wide(fill.refused),
+            passed: wide(fill.passed),
+            held_bytes: wide(fill.held),
+            held_cap: wide(self.engine.flow_bounds().held),
+            seen: counted.flows,
+            stopped: counted.refused,
+            named: counted.named,
+            unnamed: counted.unnamed,
+            put_back: counted.put_back,
+            over_bound: counted.over_bound,
+            dropped: counted.dropped,
+            storms: counted.storms,
+            answers: wide(self.engine.answers_remembered()),
+            sets,
         }
     }
 }

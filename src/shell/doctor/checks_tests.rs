@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::core::flow::Protocol;
-use crate::request::{Counters, ListLine, UpstreamLine};
+use crate::request::{Counters, FlowsLine, ListLine, UpstreamLine};
 use crate::shell::doctor::facts::{Clock, Link, Probe};
 use crate::shell::doctor::sockets::Flow;
 
@@ -36,6 +36,7 @@ fn status() -> Status {
             more: None,
         }],
         counters: Counters::default(),
+        flows: FlowsLine::default(),
         problems: Vec::new(),
     }
 }
@@ -83,6 +84,7 @@ fn sound() -> Facts {
             answer: Ok(Duration::from_millis(7)),
         }],
         flows: Vec::new(),
+        resolver_use: Some(ResolverUse::default()),
         clock: Clock { now: NOW, synchronised: Some(true) },
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::qtype;
 use crate::config::Privacy;
-use crate::core::event::{Event, Kind, Outcome};
+use crate::core::event::{Event, Kind, Outcome, Traffic};
 use crate::core::flow::Client;
 use crate::request::{ClientLine, LogLine};
 
@@ -39,8 +39,10 @@ pub(super) struct Line {
     pub client: ClientLine,
     /// How often, and when.
     pub tally: Tally,
-    /// How many of them followers were told of.
-    told: u64,
+    /// What went over them, if they are flows that were looked into.
+    pub traffic: Option<Traffic>,
+    /// How many of them followers were told of, and how much traffic.
+    told: (u64, Traffic),
 }
 
 /// A number of events and the time they span.
@@ -109,6 +111,7 @@ impl Batch {
         &mut self,
         now_ms: i64,
         event: &Event,
+        traffic: Option<Traffic>,
         client: impl FnOnce() -> ClientLine,
     ) -> Noted {
         let now_ms = now_ms.clamp(0, MAX_MS);
@@ -129,20 +132,11 @@ impl Batch {
             let line = &mut self.lines[at];
             if line.event == *event {
                 line.tally.add(Tally::once(now_ms));
+                line.traffic = sum(line.traffic, traffic);
                 return Noted::Counted;
             }
             hash = hash.wrapping_add(1);
         }
-        self.begin(hash, now_ms, event, client)
-    }
-
-    fn begin(
-        &mut self,
-        hash: u64,
-        now_ms: i64,
-        event: &Event,
-        client: impl FnOnce() -> ClientLine,
-    ) -> Noted {
         let Some(room) = self.room.checked_sub(1) else {
             self.lost += 1;
             return self.count(now_ms, event, vendor(event));
@@ -154,7 +148,8 @@ impl Batch {
             event: event.clone(),
             client: client(),
             tally: Tally::once(now_ms),
-            told: 0,
+            traffic,
+            told: (0, Traffic::default()),
         });
         Noted::New(at)
     }
@@ -203,18 +198,12 @@ impl Batch {
 
     /// The line that has just begun, for followers.
     pub(super) fn tell(&mut self, at: usize) -> Option<LogLine> {
-        let line = self.lines.get_mut(at)?;
-        line.told = line.tally.count;
-        Some(line.to_log(line.tally.count))
+        self.lines.get_mut(at)?.rest()
     }
 
     /// What followers were not told of yet: for each line, the rest of its number.
     pub(super) fn tell_rest(&mut self) -> impl Iterator<Item = LogLine> {
-        self.lines.iter_mut().filter_map(|line| {
-            let rest = line.tally.count - line.told;
-            line.told = line.tally.count;
-            (rest > 0).then(|| line.to_log(rest))
-        })
+        self.lines.iter_mut().filter_map(Line::rest)
     }
 }
 
@@ -225,8 +214,20 @@ impl Line {
         day(self.tally.last_ms)
     }
 
-    /// The line as people see it, with another number.
-    fn to_log(&self, count: u64) -> LogLine {
+    /// What followers were not told of yet, as people see it.
+    fn rest(&mut self) -> Option<LogLine> {
+        let (count, told) = self.told;
+        let rest = self.tally.count - count;
+        let traffic = self.traffic.map(|traffic| Traffic {
+            bytes_up: traffic.bytes_up.saturating_sub(told.bytes_up),
+            lasted: traffic.lasted.saturating_sub(told.lasted),
+        });
+        self.told = (self.tally.count, self.traffic.unwrap_or_default());
+        (rest > 0).then(|| self.to_log(rest, traffic))
+    }
+
+    /// The line as people see it, with other numbers.
+    fn to_log(&self, count: u64, traffic: Option<Traffic>) -> LogLine {
         let (query, connection) = match self.event.kind {
             Kind::Query { qtype } => (Some(qtype::name(qtype).into_owned()), None),
             Kind::Connection { protocol, port, address } => (None, Some((protocol, port, address))),
@@ -246,6 +247,11 @@ impl Line {
             client: self.client.clone(),
             rule,
             via,
+            learnt: self.event.learnt,
+            unnamed: self.event.unnamed,
+            ech: self.event.ech,
+            bytes_up: traffic.map(|traffic| traffic.bytes_up),
+            ms: traffic.map(|traffic| millis(traffic.lasted)),
         }
     }
 }
@@ -261,6 +267,20 @@ impl Tally {
         self.first_ms = self.first_ms.min(other.first_ms);
         self.last_ms = self.last_ms.max(other.last_ms);
     }
+}
+
+/// Both together; `None` only if there is neither.
+fn sum(one: Option<Traffic>, other: Option<Traffic>) -> Option<Traffic> {
+    let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
+    Some(Traffic {
+        bytes_up: one.bytes_up.saturating_add(other.bytes_up),
+        lasted: one.lasted.saturating_add(other.lasted),
+    })
+}
+
+/// Milliseconds, as the column has them.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What an event itself says of who asked.
@@ -303,11 +323,13 @@ const MAX_MS: i64 = 253_402_300_799_999; // the last moment of year 9999: later 
 mod tests {
     use super::super::tests::{connection, device, query, with_rule};
     use super::*;
+    use crate::core::event::Learnt;
+    use crate::core::sniff::Cause;
 
     fn batch(privacy: Privacy, events: &[(i64, Event)]) -> Batch {
         let mut batch = Batch::new(privacy);
         for (ms, event) in events {
-            batch.record(*ms, event, || client_line(&event.client));
+            batch.record(*ms, event, None, || client_line(&event.client));
         }
         batch
     }
@@ -323,7 +345,7 @@ mod tests {
         let mut batch = Batch::new(Privacy::Everything);
         let begin = std::time::Instant::now();
         for (n, event) in (0..1_000_000).zip(hosts.iter().cycle()) {
-            batch.record(n / 100, event, || client_line(&event.client));
+            batch.record(n / 100, event, None, || client_line(&event.client));
         }
         let each = begin.elapsed().as_nanos() / 1_000_000;
         println!("{each} ns an event");
@@ -387,6 +409,10 @@ mod tests {
             with_rule(event.clone(), "rule", "vendor"),
             with_rule(event.clone(), "another rule", "vendor"),
             connection("t.example", Outcome::Blocked),
+            Event { learnt: Some(Learnt::Tls), ..connection("t.example", Outcome::Blocked) },
+            Event { learnt: Some(Learnt::Answer), ..connection("t.example", Outcome::Blocked) },
+            Event { unnamed: Some(Cause::Silent), ..connection("t.example", Outcome::Blocked) },
+            Event { ech: true, ..connection("t.example", Outcome::Blocked) },
             other_client,
         ];
         let twice: Vec<_> = others.iter().chain(&others).map(|event| (1, event.clone())).collect();
@@ -424,7 +450,7 @@ mod tests {
             for n in from..to {
                 let event = query(&format!("x{n}.flood.example"), 1, Outcome::Blocked);
                 let event = with_rule(event, "*.flood.example", "vendor");
-                batch.record(9, &event, ClientLine::default);
+                batch.record(9, &event, None, ClientLine::default);
             }
         };
         record(&mut batch, 0, MAX_LINES + 100);
@@ -443,13 +469,21 @@ mod tests {
 
     #[test]
     fn the_numbers_that_followers_are_told_add_up() {
-        let event = query("t.example", 1, Outcome::Blocked);
-        let mut batch = batch(Privacy::Everything, &[(1, event.clone())]);
-        assert_eq!(batch.tell(0).unwrap().count, 1);
+        let event = connection("t.example", Outcome::Passed);
+        let traffic = |bytes_up, ms| Some(Traffic { bytes_up, lasted: Duration::from_millis(ms) });
+        let mut batch = batch(Privacy::Everything, &[]);
+        batch.record(1, &event, traffic(517, 20), ClientLine::default);
+        let first = batch.tell(0).unwrap();
+        assert_eq!((first.count, first.bytes_up, first.ms), (1, Some(517), Some(20)));
         assert_eq!(batch.tell(1), None);
-        batch.record(2, &event, ClientLine::default);
-        batch.record(3, &event, ClientLine::default);
-        assert_eq!(batch.tell_rest().map(|line| line.count).collect::<Vec<_>>(), [2]);
+        batch.record(2, &event, traffic(600, 3), ClientLine::default);
+        batch.record(3, &event, traffic(u64::MAX, 4), ClientLine::default);
+        let rest: Vec<_> = batch.tell_rest().collect();
+        assert_eq!((rest.len(), rest[0].count, rest[0].ms), (1, 2, Some(7)));
+        assert_eq!(rest[0].bytes_up, Some(u64::MAX - 517), "full is full");
         assert_eq!(batch.tell_rest().count(), 0);
+        let parcel = batch.take(Duration::ZERO);
+        assert_eq!(parcel.lines.len(), 1, "traffic does not make a line of its own");
+        assert_eq!(parcel.lines[0].traffic, traffic(u64::MAX, 27));
     }
 }

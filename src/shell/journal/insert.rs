@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, Result, named_params, params};
 
-use super::batch::{Line, Tally};
+use super::batch::{self, Line, Tally};
 use super::held::{CounterKey, Held};
 use super::qtype;
-use crate::core::event::Kind;
+use crate::core::event::{Kind, Learnt};
 use crate::core::host::HostName;
+use crate::core::sniff::Cause;
 use crate::core::verdict::Via;
 
 /// Adds every line.
@@ -85,6 +86,11 @@ fn insert_line(db: &Connection, line: &Line) -> Result<()> {
         ":vendor": rule.and_then(|rule| rule.vendor.as_ref()),
         ":via": via,
         ":alias": alias,
+        ":learnt": line.event.learnt.map(Learnt::as_str),
+        ":unnamed": line.event.unnamed.and_then(word),
+        ":ech": line.event.ech,
+        ":bytes_up": line.traffic.map(|traffic| number(traffic.bytes_up)),
+        ":ms": line.traffic.map(|traffic| number(batch::millis(traffic.lasted))),
     })?;
     Ok(())
 }
@@ -125,6 +131,11 @@ fn rows_of_day(db: &Connection, day: i64) -> Result<i64> {
         .query_row([day], |row| row.get(0))
 }
 
+/// The word for a cause, as in JSON.
+fn word(cause: Cause) -> Option<String> {
+    serde_json::to_value(cause).ok()?.as_str().map(Into::into)
+}
+
 fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -132,10 +143,10 @@ fn number(count: u64) -> i64 {
 const INSERT_LINE: &str = "
     INSERT INTO events (first_ms, last_ms, count, outcome, host, query, protocol, port, address,
         client_address, client_mac, client_name, uid, pid, program,
-        list, line, rule, vendor, via, alias)
+        list, line, rule, vendor, via, alias, learnt, unnamed, ech, bytes_up, ms)
     VALUES (:first_ms, :last_ms, :count, :outcome, :host, :query, :protocol, :port, :address,
         :client_address, :client_mac, :client_name, :uid, :pid, :program,
-        :list, :line, :rule, :vendor, :via, :alias)";
+        :list, :line, :rule, :vendor, :via, :alias, :learnt, :unnamed, :ech, :bytes_up, :ms)";
 const ADD_TO_ROW: &str = "
     UPDATE counters
     SET count = count + ?6, first_ms = min(first_ms, ?7), last_ms = max(last_ms, ?8)

@@ -45,7 +45,7 @@ use self::batch::{Batch, Noted, day};
 use self::follow::Followers;
 use self::retention::Limits;
 use self::writer::{Order, Shared, Writer};
-use crate::core::event::{Event, Outcome};
+use crate::core::event::{Event, Outcome, Traffic};
 use crate::request::ClientLine;
 
 /// The recording end. Dropping it closes it.
@@ -168,10 +168,16 @@ impl Journal {
     }
 
     /// Takes an event that happened at `now_ms`, milliseconds since 1970 (UTC).
-    /// `client` says what is known of who asked; it is called only for the first
+    /// `traffic` is added up over equal events. `client` says what is known of who asked; it is called only for the first
     /// of equal events (see [`client_line`]).
-    pub fn record(&mut self, now_ms: i64, event: &Event, client: impl FnOnce() -> ClientLine) {
-        let noted = self.batch.record(now_ms, event, client);
+    pub fn record(
+        &mut self,
+        now_ms: i64,
+        event: &Event,
+        traffic: Option<Traffic>,
+        client: impl FnOnce() -> ClientLine,
+    ) {
+        let noted = self.batch.record(now_ms, event, traffic, client);
         if noted == Noted::Ignored {
             return;
         }

@@ -12,14 +12,18 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, Result, Row, named_params};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
 
 use super::report::{self, Known};
 use super::schema::{self, JournalError, PATIENCE};
 use super::writer::Shared;
-use crate::core::event::Outcome;
+use crate::core::event::{Learnt, Outcome};
 use crate::core::flow::Protocol;
 use crate::core::host::HostName;
+use crate::core::sniff::Cause;
 use crate::core::verdict::{RuleText, Via};
 use crate::request::{ClientLine, LogLine, LogQuery, Report};
 
@@ -258,7 +262,21 @@ fn line(row: &Row<'_>) -> Result<Option<LogLine>> {
         client,
         rule: rule(row)?,
         via,
+        learnt: added::<Arc<str>>(row, "learnt")?.and_then(|word| Learnt::of(&word)),
+        unnamed: added::<Arc<str>>(row, "unnamed")?.and_then(|word| cause(&word)),
+        ech: added(row, "ech")?.unwrap_or(false),
+        bytes_up: added(row, "bytes_up")?.map(count),
+        ms: added(row, "ms")?.map(count),
     }))
+}
+
+/// A column that journals of earlier versions do not have: one that could not be
+/// carried on, with a full disk, is read all the same.
+fn added<T: FromSql>(row: &Row<'_>, column: &str) -> Result<Option<T>> {
+    match row.get(column) {
+        Err(rusqlite::Error::InvalidColumnName(_)) => Ok(None),
+        value => value,
+    }
 }
 
 /// The rule in a row with its four columns; `None` if there is none.
@@ -279,6 +297,11 @@ pub(super) fn outcome(word: &str) -> Option<Outcome> {
 /// A number that the database has as a signed one.
 pub(super) fn count(number: i64) -> u64 {
     number.try_into().unwrap_or(0)
+}
+
+/// The cause that is called so in JSON.
+fn cause(word: &str) -> Option<Cause> {
+    Cause::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(word)).ok()
 }
 
 /// A name as it was written, escapes included.

@@ -118,9 +118,9 @@ pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, JournalErr
     db.busy_timeout(BUSY).map_err(fail)?;
     db.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY").map_err(fail)?;
     match version(&db).map_err(fail)? {
-        VERSION => Ok(Some(db)),
+        FIRST..=VERSION => Ok(Some(db)),
         0 => Ok(None),
-        version @ VERSION..=LATEST => Err(JournalError::Newer { path: path.into(), version }),
+        version @ NEWER..=LATEST => Err(JournalError::Newer { path: path.into(), version }),
         _ => Err(JournalError::Damaged { path: path.into(), what: "it is not a journal".into() }),
     }
 }
@@ -235,7 +235,13 @@ fn check(path: &Path, db: &mut Connection) -> Result<(), JournalError> {
             begin.pragma_update(None, "user_version", VERSION).map_err(fail)?;
             begin.commit().map_err(fail)
         }
-        version @ VERSION..=LATEST => Err(JournalError::Newer { path: path.into(), version }),
+        FIRST => {
+            let begin = db.transaction().map_err(fail)?;
+            begin.execute_batch(FROM_1_TO_2).map_err(fail)?;
+            begin.pragma_update(None, "user_version", VERSION).map_err(fail)?;
+            begin.commit().map_err(fail)
+        }
+        version @ NEWER..=LATEST => Err(JournalError::Newer { path: path.into(), version }),
         _ => Err(JournalError::Damaged { path: path.into(), what: "it is not a journal".into() }),
     }
 }
@@ -276,7 +282,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How many damaged journals are kept.
 pub(super) const MAX_DAMAGED: u32 = 3;
 const BUSY: Duration = Duration::from_secs(2); // for a person with an SQLite shell open
-const VERSION: i64 = 1; // of the tables below
+const FIRST: i64 = 1; // the oldest version that is carried on
+const VERSION: i64 = 2; // of the tables below
+const NEWER: i64 = VERSION + 1;
 const LATEST: i64 = 99; // what is higher is damage, not a later version
 const FORMAT_AT: u64 = 18; // SQLite file format §1.3.3: 1 for a rollback journal, 2 for WAL
 
@@ -292,6 +300,15 @@ const SETUP: &str = "
     PRAGMA temp_store = MEMORY;
     PRAGMA trusted_schema = OFF;
     PRAGMA secure_delete = FAST;
+";
+
+/// How connections are told of, since they are looked into.
+const FROM_1_TO_2: &str = "
+    ALTER TABLE events ADD COLUMN learnt TEXT;
+    ALTER TABLE events ADD COLUMN unnamed TEXT;
+    ALTER TABLE events ADD COLUMN ech INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE events ADD COLUMN bytes_up INTEGER;
+    ALTER TABLE events ADD COLUMN ms INTEGER;
 ";
 
 /// `events` has no index but its id: each would be written with every line.
@@ -319,7 +336,12 @@ const TABLES: &str = "
         rule TEXT,
         vendor TEXT,
         via TEXT,
-        alias TEXT
+        alias TEXT,
+        learnt TEXT,
+        unnamed TEXT,
+        ech INTEGER NOT NULL DEFAULT 0,
+        bytes_up INTEGER,
+        ms INTEGER
     ) STRICT;
     CREATE TABLE counters (
         day INTEGER NOT NULL,

@@ -1,10 +1,12 @@
 //! Netfilter messages as bytes: headers, attributes, batches.
 //!
-//! Written by hand, some hundred lines, because we send six kinds of message
-//! with eight kinds of expression and read only errors. The crates that know
+//! Written by hand, some hundred lines, because we send a dozen kinds of message
+//! with as many kinds of expression, and read little but errors. The crates that know
 //! all of nftables are a generated twenty thousand lines (`netlink-bindings`)
 //! or a whole network manager (`nlink`), both young; the rest start nft(8) or
 //! bind to a GPL library.
+
+use std::time::Duration;
 
 /// A batch: the kernel carries out all of it, or nothing.
 #[derive(Debug)]
@@ -54,6 +56,41 @@ impl Batch {
     }
 }
 
+/// A question for all objects of a kind, to be sent by itself. It names `table`, if
+/// one is meant.
+pub(super) fn question(kind: u16, table: Option<&str>, attributes: Attributes) -> Vec<u8> {
+    let table = table.map_or_else(Attributes::default, |it| Attributes::default().text(TABLE, it));
+    let length = u32::try_from(HEADER + table.0.len() + attributes.0.len());
+    let mut bytes = length.expect("a question of ours is short").to_ne_bytes().to_vec();
+    bytes.extend((NFNL_SUBSYS_NFTABLES << 8 | kind).to_ne_bytes()); // struct nlmsghdr
+    bytes.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    bytes.extend([0; 8]);
+    let family = if table.0.is_empty() { NFPROTO_UNSPEC } else { NFPROTO_INET };
+    bytes.extend([family, 0, 0, 0]); // struct nfgenmsg
+    bytes.extend(table.0);
+    bytes.extend(attributes.0);
+    bytes
+}
+
+/// The attributes of an answer, or those in an attribute: kind and value. Ends at what
+/// is none.
+pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (head, _) = rest.split_first_chunk::<ATTRIBUTE>()?;
+        let length = usize::from(u16::from_ne_bytes([head[0], head[1]]));
+        let kind = u16::from_ne_bytes([head[2], head[3]]) & !(NLA_F_NESTED | NLA_F_NET_BYTEORDER);
+        let value = rest.get(ATTRIBUTE..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+/// The attributes of a whole answer.
+pub(super) fn body(frame: &[u8]) -> &[u8] {
+    frame.get(HEADER..).unwrap_or_default()
+}
+
 /// A run of attributes (struct nlattr), each padded to four bytes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attributes(Vec<u8>);
@@ -81,6 +118,12 @@ impl Attributes {
         self.bytes(kind, &value.to_be_bytes())
     }
 
+    /// Adds a time, which netfilter has in milliseconds.
+    pub(super) fn millis(self, kind: u16, time: Duration) -> Self {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.bytes(kind, &millis.to_be_bytes())
+    }
+
     /// Adds attributes inside an attribute.
     pub(super) fn nest(self, kind: u16, inner: &Self) -> Self {
         self.bytes(kind | NLA_F_NESTED, &inner.0)
@@ -91,7 +134,9 @@ const HEADER: usize = 20; // struct nlmsghdr and struct nfgenmsg
 const ATTRIBUTE: usize = 4; // struct nlattr
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
+const NLM_F_DUMP: u16 = 0x300;
 const NLA_F_NESTED: u16 = 0x8000;
+const NLA_F_NET_BYTEORDER: u16 = 0x4000;
 const BATCH_BEGIN: u16 = 0x10; // NFNL_MSG_BATCH_BEGIN
 const BATCH_END: u16 = 0x11; // NFNL_MSG_BATCH_END
 const NFNL_SUBSYS_NFTABLES: u16 = 10;

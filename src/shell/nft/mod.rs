@@ -24,6 +24,7 @@
 //! with it, however we end, and `nft flush ruleset` leaves it alone.
 
 mod expression;
+pub mod flows;
 mod message;
 mod rewriting;
 mod tracking;
@@ -207,7 +208,7 @@ pub(crate) fn unguard() -> io::Result<()> {
 /// Whatever the kernel says; it is no error if there is no such table, or no
 /// packet filter.
 pub(crate) fn sweep() -> io::Result<()> {
-    remove(NAME).and(unguard())
+    remove(NAME).and(flows::sweep()).and(unguard())
 }
 
 fn remove(table: &'static str) -> io::Result<()> {
@@ -325,6 +326,7 @@ fn add(batch: &mut Batch, chain: &str, rule: Rule) {
 const NAME: &str = "optout";
 const GUARD: &str = "optout_closed";
 const PROTOCOLS: [Protocol; 2] = [Protocol::Udp, Protocol::Tcp];
+const FAMILIES: [bool; 2] = [false, true]; // whether it is IPv6
 const LINK_LOCAL: std::net::Ipv6Addr = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0); // RFC 4291 §2.5.6
 const LOOPBACK: u32 = 1; // the first link of every network namespace
 const ZONE: u16 = 5353; // any number that others do not have

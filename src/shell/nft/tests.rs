@@ -14,9 +14,9 @@ use crate::shell::route::{Plan, Routes};
 use crate::shell::tun::Tun;
 
 /// A client behind a router (us) behind which is the Internet.
-struct Home {
-    client: Beside,
-    _internet: Beside,
+pub(super) struct Home {
+    pub(super) client: Beside,
+    pub(super) internet: Beside,
     resolvers: Vec<Child>,
 }
 
@@ -31,7 +31,7 @@ impl Drop for Home {
 
 impl Home {
     /// With a firewall that lets in and through only what the LAN began, and masquerades.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let home = Self::plain();
         sh("nft -f - <<'END'
              table inet fw {
@@ -52,7 +52,7 @@ impl Home {
     }
 
     /// Without any packet filter: nothing tracks connections.
-    fn plain() -> Self {
+    pub(super) fn plain() -> Self {
         let (client, internet) = (Beside::new(), Beside::new());
         sh(&format!(
             "sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.default.rp_filter=1
@@ -79,7 +79,7 @@ impl Home {
              ip route add default via 192.168.7.1; ip -6 route add default via 2001:db8:77::1");
         let own = resolver(std::process::id(), "own", "192.168.7.1 2001:db8:77::1 fe80::1%lan");
         let net = resolver(internet.pid(), "net", "198.51.100.53 2001:db8:53::53");
-        Self { client, _internet: internet, resolvers: vec![own, net] }
+        Self { client, internet, resolvers: vec![own, net] }
     }
 
     /// What is answered to each of `asked`, in a word each; always from the
@@ -244,7 +244,7 @@ impl Listening {
     }
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(future)
 }
@@ -379,7 +379,7 @@ fn a_plain_router_that_begins_to_masquerade_is_followed() {
 }
 
 /// How many connections this namespace knows.
-fn tracked() -> u64 {
+pub(super) fn tracked() -> u64 {
     sh("cat /proc/sys/net/netfilter/nf_conntrack_count").trim().parse().unwrap()
 }
 

@@ -31,6 +31,9 @@ pub struct Surroundings {
     /// Where clients may come from: private prefixes, and those on the links
     /// that do not lead to the Internet.
     pub client_prefixes: Vec<Prefix>,
+    /// What is at home, whether or not clients are captured: private prefixes, and
+    /// those on the links that do not lead to the Internet.
+    pub near: Vec<Prefix>,
     /// The least MTU on the way to the Internet, bytes.
     pub mtu: u32,
     /// Whether this kernel does IPv6.
@@ -64,11 +67,13 @@ impl Surroundings {
         let links = mtus(netlink)?;
         let mtu = towards.iter().filter_map(|link| links.get(link)).min().copied();
         let (own_addresses, on_link) = addresses(netlink, device, &towards)?;
+        let near = near(plan, on_link);
         Ok(Self {
             own_addresses,
             source_v4: source.0,
             source_v6: source.1,
-            client_prefixes: client_prefixes(plan, on_link),
+            client_prefixes: if plan.forwarded { near.clone() } else { Vec::new() },
+            near,
             mtu: mtu.unwrap_or(USUAL_MTU).clamp(LEAST_MTU, MOST_MTU),
             has_v6,
             forwards_v4: switch("/proc/sys/net/ipv4/ip_forward"),
@@ -258,11 +263,8 @@ fn mtus(netlink: &mut Netlink) -> io::Result<BTreeMap<u32, u32>> {
     Ok(mtus)
 }
 
-/// Where clients may come from, whose questions are diverted.
-fn client_prefixes(plan: &Plan, on_link: BTreeSet<Prefix>) -> Vec<Prefix> {
-    if !plan.forwarded {
-        return Vec::new();
-    }
+/// Where clients may come from.
+fn near(plan: &Plan, on_link: BTreeSet<Prefix>) -> Vec<Prefix> {
     let private = PRIVATE.iter().map(|&(address, length)| prefix(address, length));
     let mut prefixes: Vec<Prefix> = Vec::new();
     for prefix in private.chain(plan.clients.iter().copied()).chain(on_link) {
@@ -337,8 +339,8 @@ const PRIVATE: [(IpAddr, u8); 7] = [
 
 /// Addresses that only the default route leads to: the retired 6to4 relay
 /// (RFC 7526) and a network of the retired 6bone (RFC 3701). Nothing is sent there.
-const FAR_V4: Ipv4Addr = Ipv4Addr::new(192, 88, 99, 1);
-const FAR_V6: Ipv6Addr = Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 1);
+pub(crate) const FAR_V4: Ipv4Addr = Ipv4Addr::new(192, 88, 99, 1);
+pub(crate) const FAR_V6: Ipv6Addr = Ipv6Addr::new(0x3ffe, 0, 0, 0, 0, 0, 0, 1);
 
 const LOOPBACK: u32 = 1; // the first link of every network namespace
 const USUAL_MTU: u32 = 1500; // Ethernet's

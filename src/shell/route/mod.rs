@@ -15,6 +15,7 @@
 //! socket: `open`. For `closed` there are prohibiting routes of worse metric,
 //! which stay with the rules until the next start.
 
+mod flows;
 mod links;
 pub mod monitor;
 mod rules;
@@ -27,7 +28,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 
+pub use self::flows::{FlowPlan, Scope};
 pub use self::links::Surroundings;
+pub(crate) use self::links::{FAR_V4, FAR_V6};
 pub use self::self_test::{LoopError, self_test};
 use crate::core::prefix::Prefix;
 use crate::shell::netlink::Netlink;
@@ -41,10 +44,14 @@ pub struct Plan {
     pub mark: u32,
     /// The bit by which nft steers questions of sockets that are bound to a link.
     pub steer: u32,
+    /// The bit by which nft leads flows to us that are not decided.
+    pub divert: u32,
     /// Table for questions.
     pub dns_table: u32,
     /// Table for addresses.
     pub address_table: u32,
+    /// Table for flows that are not decided.
+    pub flow_table: u32,
     /// First of five priorities of our rules.
     pub priority: u32,
     /// Where blocked names point to.
@@ -65,6 +72,23 @@ pub struct Plan {
     pub fail: Fail,
 }
 
+impl Plan {
+    /// The tables that are ours alone.
+    pub(crate) fn tables(&self) -> [u32; 3] {
+        [self.dns_table, self.address_table, self.flow_table]
+    }
+
+    /// With this mark, and bits beside it for the rest.
+    #[must_use]
+    pub fn with_mark(self, mark: u32) -> Self {
+        // From the default mark on these are the defaults.
+        let mut free = (1..u32::BITS).map(|n| 1_u32.rotate_left(31 - mark.leading_zeros() + n));
+        let mut next = || free.find(|bit| mark & bit == 0).unwrap_or_default();
+        let (steer, divert) = (next(), next());
+        Self { mark, steer, divert, ..self }
+    }
+}
+
 /// What happens to captured traffic when we die.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Fail {
@@ -80,8 +104,10 @@ impl Default for Plan {
         Self {
             mark: 0x0100_0000,
             steer: 0x0200_0000,
+            divert: 0x0400_0000,
             dns_table: 5353,
             address_table: 5354,
+            flow_table: 5355,
             priority: 5300,
             sinkhole_v4: prefix(Ipv4Addr::new(198, 18, 0, 0), 15), // RFC 2544
             sinkhole_v6: prefix(Ipv6Addr::new(ULA[0], ULA[1], ULA[2], ULA[3], 0, 0, 0, 0), 64),
@@ -162,6 +188,8 @@ pub struct Routes {
     spared: Vec<Prefix>,
     capturing: bool,
     filter: Option<nft::Table>,
+    flows: Option<flows::Flows>,
+    passing: Option<u32>,
     /// Why there is no packet-filter table, if there is none.
     filter_problem: Option<String>,
 }
@@ -190,6 +218,8 @@ impl Routes {
             spared,
             capturing: false,
             filter: None,
+            flows: None,
+            passing: None,
             filter_problem: None,
         };
         if let Err(error) = links::silence(&mut routes.netlink, device) {
@@ -224,6 +254,7 @@ impl Routes {
     /// Never fails: what the kernel will not remove it does not have.
     pub fn capture_off(&mut self) {
         self.capturing = false;
+        self.flows = None;
         if let Err(error) = rules::reconcile(&mut self.netlink, &[]) {
             log::error!("route: cannot remove our rules ({error}); see ip rule show");
         }
@@ -277,6 +308,9 @@ impl Routes {
         // Not otherwise: the kernel tells everyone of it, us too.
         if before.mtu != self.around.mtu {
             self.bring_up()?;
+            if let Some(passing) = self.passing {
+                self.bring_up_passing(passing)?;
+            }
         }
         let mut moved = match self.fill_tables() {
             Err(RouteError::Kernel { source, .. })
@@ -292,6 +326,7 @@ impl Routes {
                 self.filter();
             }
             moved |= self.set_rules()?;
+            self.renew_flows()?;
         }
         changes.restored = moved && !expected;
         Ok(changes)
@@ -314,6 +349,7 @@ impl Routes {
     #[cfg(test)]
     pub(crate) fn die(mut self) {
         self.filter = None;
+        self.flows = None;
         std::mem::forget(self);
     }
 
@@ -328,14 +364,21 @@ impl Routes {
 
     fn fill_tables(&mut self) -> Result<bool, RouteError> {
         let holes = &self.spared;
-        let routes = tables::wanted(&self.plan, &self.around, self.device, &self.addresses, holes);
+        let mut routes =
+            tables::wanted(&self.plan, &self.around, self.device, &self.addresses, holes);
+        if self.flows.is_some() {
+            routes.extend(tables::for_flows(&self.plan, &self.around, self.device));
+        }
         tables::reconcile(&mut self.netlink, &routes).map_err(|e| kernel("set our routes", e))
     }
 
     fn set_rules(&mut self) -> Result<bool, RouteError> {
         let steered = self.filter.is_some();
         let (has_v6, clients) = (self.around.has_v6, &self.around.client_prefixes);
-        let rules = rules::wanted(&self.plan, has_v6, clients, steered);
+        let mut rules = rules::wanted(&self.plan, has_v6, clients, steered);
+        if self.flows.is_some() {
+            rules.extend(rules::for_flows(&self.plan, has_v6));
+        }
         rules::reconcile(&mut self.netlink, &rules).map_err(|error| match error.raw_os_error() {
             Some(libc::EOPNOTSUPP) => RouteError::KernelTooOld,
             _ => kernel("set our routing rules", error),
@@ -382,7 +425,7 @@ impl Drop for Routes {
 fn free(netlink: &mut Netlink, plan: &Plan) -> Result<(), RouteError> {
     let strangers = rules::strangers(netlink, plan).map_err(|e| kernel("read routing rules", e))?;
     if let Some(&(priority, table)) = strangers.first() {
-        return Err(if [plan.dns_table, plan.address_table].contains(&table) {
+        return Err(if plan.tables().contains(&table) {
             RouteError::TableTaken { table }
         } else {
             RouteError::PriorityTaken { priority }

@@ -83,6 +83,23 @@ fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Ru
     rules
 }
 
+/// The rules of both families that lead flows to us that are not decided.
+pub(crate) fn for_flows(plan: &Plan, has_v6: bool) -> Vec<Rule> {
+    let families = [false, true].into_iter().filter(|&v6| has_v6 || !v6);
+    let rule = |v6| Rule {
+        v6,
+        // Before the rules that lead past all of ours.
+        priority: plan.priority,
+        table: plan.flow_table,
+        mark: (plan.divert, plan.mark | plan.divert),
+        host: false,
+        from: None,
+        questions: None,
+        goto: None,
+    };
+    families.map(rule).collect()
+}
+
 /// Makes our rules in the kernel be exactly `wanted`; whether that changed anything.
 ///
 /// # Errors
@@ -138,7 +155,7 @@ pub(crate) fn strangers(netlink: &mut Netlink, plan: &Plan) -> io::Result<Vec<(u
             }
         }
         let priority_taken = (plan.priority..plan.priority + PRIORITIES).contains(&priority);
-        let table_taken = [plan.dns_table, plan.address_table].contains(&table);
+        let table_taken = plan.tables().contains(&table);
         if !is_ours(&message) && (priority_taken || table_taken) {
             strangers.push((priority, table));
         }

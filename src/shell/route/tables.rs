@@ -1,4 +1,4 @@
-//! The two routing tables: questions, and addresses.
+//! The routing tables: questions, addresses, and flows.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -27,6 +27,8 @@ pub(crate) struct Route {
 enum Way {
     /// Into the TUN; sockets take this source.
     Device { link: u32, source: Option<IpAddr> },
+    /// Into the TUN by a gateway that is nobody's.
+    Gateway { link: u32, gateway: IpAddr },
     /// Nowhere, and the sender is told at once. Not `unreachable`, whose ICMP a
     /// UDP socket takes for a passing trouble and keeps from its program
     /// (RFC 1122 §4.2.3.9).
@@ -72,6 +74,23 @@ pub(crate) fn wanted(
     routes
 }
 
+/// The routes for flows that are not decided.
+pub(crate) fn for_flows(plan: &Plan, around: &Surroundings, link: u32) -> Vec<Route> {
+    let route = |to, way| Route { table: plan.flow_table, to, metric: METRIC, way };
+    let everywhere: [(Prefix, IpAddr); 2] = [
+        (prefix(Ipv4Addr::UNSPECIFIED, 0), plan.gateway_v4().into()),
+        (prefix(Ipv6Addr::UNSPECIFIED, 0), plan.gateway_v6().into()),
+    ];
+    let families = everywhere.into_iter().filter(|(to, _)| around.has_v6 || !to.is_v6());
+    let mut routes: Vec<_> =
+        families.map(|(to, gateway)| route(to, Way::Gateway { link, gateway })).collect();
+    // Where a strict reverse path filter heeds marks (src_valid_mark), it looks here
+    // for the way back to the client.
+    let clients = around.client_prefixes.iter().filter(|to| around.has_v6 || !to.is_v6());
+    routes.extend(clients.map(|&to| route(to, Way::Throw)));
+    routes
+}
+
 /// Makes our routes in the kernel be exactly `wanted`; whether that changed anything.
 pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Route]) -> io::Result<bool> {
     let mut changed = false;
@@ -100,7 +119,7 @@ pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Route]) -> io::Result<b
 
 /// Whether a route of somebody else's is in one of our tables; which table.
 pub(crate) fn stranger(netlink: &mut Netlink, plan: &Plan) -> io::Result<Option<u32>> {
-    for table in [plan.dns_table, plan.address_table] {
+    for table in plan.tables() {
         let filter = |message: &mut RouteMessage| {
             message.attributes.push(RouteAttribute::Table(table));
         };
@@ -192,6 +211,13 @@ impl Route {
                 let source = source.map(RouteAddress::from).map(RouteAttribute::PrefSource);
                 message.attributes.extend(source);
             }
+            Way::Gateway { link, gateway } => {
+                message.header.kind = RouteType::Unicast;
+                // It need not be reachable, for nobody is asked where it is.
+                message.header.flags = RouteFlags::Onlink;
+                message.attributes.push(RouteAttribute::Oif(link));
+                message.attributes.push(RouteAttribute::Gateway(gateway.into()));
+            }
             Way::Prohibited => message.header.kind = RouteType::Prohibit,
             Way::Throw => message.header.kind = RouteType::Throw,
         }
@@ -202,11 +228,12 @@ impl Route {
         let v6 = message.header.address_family == family(true);
         let mut to: IpAddr =
             if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
-        let (mut metric, mut link, mut source) = (0, 0, None);
+        let (mut metric, mut link, mut source, mut gateway) = (0, 0, None, None);
         for attribute in &message.attributes {
             match attribute {
                 RouteAttribute::Destination(address) => to = plain(address).unwrap_or(to),
                 RouteAttribute::PrefSource(address) => source = plain(address),
+                RouteAttribute::Gateway(address) => gateway = plain(address),
                 RouteAttribute::Priority(value) => metric = *value,
                 RouteAttribute::Oif(value) => link = *value,
                 _ => {}
@@ -215,7 +242,10 @@ impl Route {
         let way = match message.header.kind {
             RouteType::Prohibit => Way::Prohibited,
             RouteType::Throw => Way::Throw,
-            _ => Way::Device { link, source },
+            _ => match gateway {
+                Some(gateway) => Way::Gateway { link, gateway },
+                None => Way::Device { link, source },
+            },
         };
         let to = prefix(to, message.header.destination_prefix_length);
         Self { table: table_of(message), to, metric, way }

@@ -158,7 +158,7 @@ impl Shell {
                     let at = self.ways.iter().position(|(way, _)| *way == way_back);
                     self.ways.remove(at.expect("one reply a question"));
                 }
-                Output::Seen(event) => {
+                Output::Seen(event, _) => {
                     if let optout::core::event::Kind::Connection { address, .. } = event.kind {
                         self.sinks.push(address);
                         self.sinks.truncate(4);

@@ -4,6 +4,7 @@
 
 mod blocking;
 mod hostile;
+mod remembered;
 mod upstreams;
 mod vectors;
 mod wanted;

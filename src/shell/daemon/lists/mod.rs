@@ -247,6 +247,7 @@ impl Daemon {
         self.note_tries(&after.tried);
         self.renew_policy();
         self.tell_upstreams();
+        self.follow_capture();
         self.tell_counts(reply.as_ref(), &after);
         if let Some(id) = after.forget.take() {
             let _ = self.lists.store.remove(&id); // a file list has nothing there

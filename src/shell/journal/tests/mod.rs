@@ -1,5 +1,6 @@
 //! Tests of the journal as a whole, on real files.
 
+mod carrying_on;
 mod keeping;
 mod reading;
 mod reporting;
@@ -71,6 +72,9 @@ pub(super) fn query(host: &str, qtype: u16, outcome: Outcome) -> Event {
         host: Some(host.parse().unwrap()),
         client: device("192.0.2.7"),
         evidence: None,
+        learnt: None,
+        unnamed: None,
+        ech: false,
     }
 }
 
@@ -87,7 +91,7 @@ pub(super) fn with_rule(event: Event, text: &str, vendor: &str) -> Event {
 }
 
 fn record(journal: &mut Journal, ms: i64, event: &Event) {
-    journal.record(ms, event, || client_line(&event.client));
+    journal.record(ms, event, None, || client_line(&event.client));
 }
 
 fn read_all(journal: &mut Journal) -> Vec<LogLine> {

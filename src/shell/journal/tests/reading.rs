@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::*;
+use crate::core::event::Learnt;
+use crate::core::sniff::Cause;
 
 #[test]
 fn every_field_comes_back_as_it_was_recorded() {
@@ -34,8 +36,11 @@ fn every_field_comes_back_as_it_was_recorded() {
             kind: Kind::Connection { protocol: Protocol::Udp, port: 65_535, address },
             host: None,
             evidence: Some((rule, Via::Address)),
+            learnt: Some(Learnt::Address),
             ..query("x", 1, Outcome::Blocked)
         },
+        Event { learnt: Some(Learnt::Quic), ech: true, ..connection("x", Outcome::Passed) },
+        Event { unnamed: Some(Cause::UnknownVersion), ..connection("x", Outcome::Passed) },
     ];
     let told = ClientLine {
         address: Some(address),
@@ -46,8 +51,10 @@ fn every_field_comes_back_as_it_was_recorded() {
         program: Some("\0'".into()),
     };
     let mut live = journal.subscribe();
+    let traffic = Some(Traffic { bytes_up: 1234, lasted: Duration::from_millis(56) });
     for event in &events {
-        journal.record(NOON, event, || told.clone());
+        let traffic = traffic.filter(|_| matches!(event.kind, Kind::Connection { .. }));
+        journal.record(NOON, event, traffic, || told.clone());
     }
     let lines = read_all(&mut journal);
     assert_eq!(lines.len(), events.len());
@@ -58,6 +65,10 @@ fn every_field_comes_back_as_it_was_recorded() {
         assert_eq!(line.client, told);
         let evidence = line.rule.clone().map(Arc::new).zip(line.via.clone());
         assert_eq!(evidence, event.evidence);
+        assert_eq!((line.learnt, line.unnamed, line.ech), (event.learnt, event.unnamed, event.ech));
+        let looked_into = line.connection.is_some();
+        assert_eq!(line.bytes_up, looked_into.then_some(1234));
+        assert_eq!(line.ms, looked_into.then_some(56));
         let json = serde_json::to_string(line).unwrap();
         assert_eq!(serde_json::from_str::<LogLine>(&json).unwrap(), *line);
     }
@@ -171,7 +182,7 @@ fn every_filter_is_honoured() {
     let dir = Dir::new();
     let mut journal = dir.journal(Settings::default());
     for (ms, event, client) in some_events() {
-        journal.record(ms, &event, || client);
+        journal.record(ms, &event, None, || client);
     }
     let text = |text: &str| Some(text.to_owned());
     let all = LogQuery::default;
@@ -213,7 +224,7 @@ fn what_is_filtered_live_is_what_is_filtered_from_the_file() {
     let dir = Dir::new();
     let mut journal = dir.journal(Settings::default());
     for (ms, event, client) in some_events() {
-        journal.record(ms, &event, || client);
+        journal.record(ms, &event, None, || client);
     }
     let all = read_all(&mut journal);
     let reader = RefCell::new(journal.reader());

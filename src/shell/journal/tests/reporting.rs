@@ -189,7 +189,8 @@ fn a_report_shows_the_rule_the_source_and_who_it_was() {
             name: Some("phone".into()),
             ..ClientLine::default()
         };
-        journal.record(NOON + ms, &Event { client: device(address), ..event.clone() }, || client);
+        let event = Event { client: device(address), ..event.clone() };
+        journal.record(NOON + ms, &event, None, || client);
     }
     let by_address = Event {
         host: None,

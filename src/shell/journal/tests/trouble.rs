@@ -258,12 +258,12 @@ fn something_else_under_its_name_is_set_aside() {
 fn a_journal_of_a_newer_optout_is_left_alone() {
     let dir = Dir::new();
     drop(dir.journal(Settings::default()));
-    dir.sql().pragma_update(None, "user_version", 2).unwrap();
+    dir.sql().pragma_update(None, "user_version", 3).unwrap();
     let (mut journal, problem) = Journal::open(&dir.0, Settings::default());
     assert!(problem.unwrap().contains("newer optout"));
     record_many(&mut journal, 0, 1);
     let error = journal.reader().log(&LogQuery::default(), |_| ControlFlow::Continue(()));
-    assert!(matches!(error, Err(JournalError::Newer { version: 2, .. })));
+    assert!(matches!(error, Err(JournalError::Newer { version: 3, .. })));
     assert!(dir.file().exists());
 }
 
