@@ -4,10 +4,15 @@
 #[path = "../lab/mod.rs"]
 mod lab;
 
+mod apps;
 mod devices;
+mod evasion;
 mod faults;
+mod floods;
 mod full_capture;
+
 mod hostile;
+mod integrity;
 mod kills;
 mod lab_itself;
 mod lifecycle;
@@ -16,5 +21,6 @@ mod programs;
 mod router_address;
 mod subscriptions;
 mod switches;
+mod toggles;
 mod upstream_answers;
 mod ways;

@@ -96,6 +96,7 @@ impl Daemon<'_> {
             said[..length].windows(7).any(|w| w == b"READY=1").then_some(())
         });
         assert!(up.is_some(), "optout is not ready after {patience:?}:\n{}", self.diagnostics());
+        self.notified.set_nonblocking(true).expect("a socket");
         self.ready_in = self.begun.elapsed();
     }
 
@@ -106,6 +107,8 @@ impl Daemon<'_> {
 
     /// Runs a command of `optout` on the same machine.
     pub(crate) fn cli(&self, args: &[&str]) -> Output {
+        // As systemd does: nobody waits who says how he is.
+        while self.notified.recv(&mut [0; 256]).is_ok() {}
         self.node.cli(args)
     }
 

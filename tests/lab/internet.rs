@@ -57,6 +57,31 @@ impl Internet {
         &self.node
     }
 
+    /// Starts DNS over HTTPS (RFC 8484) at the foreign resolver, as
+    /// `https://dns.foreign.example/dns-query`. Its questions are those of `doh` in
+    /// [`Self::query_log`].
+    pub(crate) fn serve_doh(&self) {
+        let dir = self.node.dir().display();
+        let mut conf = UNBOUND.replace("@DIR@", &dir.to_string());
+        for address in FOREIGN {
+            let _ = writeln!(conf, "    interface: {address}@{DOH_PORT}");
+        }
+        let _ = writeln!(conf, "    https-port: {DOH_PORT}");
+        let _ = writeln!(conf, "    tls-service-key: {dir}/web.key");
+        let _ = writeln!(conf, "    tls-service-pem: {dir}/web.pem");
+        conf += AUTH_ZONE;
+        fs::write(self.node.dir().join("doh.conf"), conf).expect("tmpfs");
+        // nginx has port 443 of all addresses.
+        fs::write(self.node.dir().join("doh.nft"), DOH_REDIRECT).expect("tmpfs");
+        self.node.ok(&format!("nft -f {dir}/doh.nft"));
+        spawn(&self.node, "doh", "unbound", &["-d", "-c", &format!("{dir}/doh.conf")]);
+        let up = within(Duration::from_secs(10), || {
+            let connect = || std::net::TcpStream::connect((FOREIGN[1], DOH_PORT)).ok();
+            self.node.enter(connect)
+        });
+        assert!(up.is_some(), "unbound serves no HTTPS:\n{}", self.all_logs());
+    }
+
     /// Packets that arrived, by what they are.
     pub(crate) fn counters(&self) -> Counters {
         Counters::read(&self.node)
@@ -143,8 +168,7 @@ fn resolver(node: &Node, name: &str, addresses: &[IpAddr]) -> Child {
         let _ = writeln!(conf, "    interface: {address}");
     }
     let _ = writeln!(conf, "    local-data: 'whoami.lab.example. 1 TXT \"{name}\"'");
-    conf += "auth-zone:\n    name: \".\"\n    zonefile: root.zone\n    \
-             for-downstream: no\n    for-upstream: yes\n    fallback-enabled: no\n";
+    conf += AUTH_ZONE;
     fs::write(node.dir().join(format!("{name}.conf")), conf).expect("tmpfs");
     spawn(node, name, "unbound", &["-d", "-c", &format!("{dir}/{name}.conf")])
 }
@@ -222,6 +246,7 @@ const NAMES: &[(&str, &[IpAddr])] = &[
     ("use-application-dns.net", &ORDINARY),
     ("mask.icloud.com", &ORDINARY),
     ("up.lab.example", &ORDINARY),
+    ("dns.foreign.example", &FOREIGN),
     ("example.com", &ORDINARY),
 ];
 
@@ -267,6 +292,28 @@ server:
     local-zone: \"lab.example.\" transparent
 ";
 
+const AUTH_ZONE: &str = "\
+auth-zone:
+    name: \".\"
+    zonefile: root.zone
+    for-downstream: no
+    for-upstream: yes
+    fallback-enabled: no
+";
+
+/// Where DNS over HTTPS really is.
+const DOH_PORT: u16 = 8453;
+
+const DOH_REDIRECT: &str = "
+table inet doh {
+    chain in {
+        type nat hook prerouting priority dstnat; policy accept;
+        ip daddr 203.0.113.88 tcp dport 443 dnat ip to 203.0.113.88:8453
+        ip6 daddr 2001:db8:8::88 tcp dport 443 dnat ip6 to [2001:db8:8::88]:8453
+    }
+}
+";
+
 const NGINX: &str = r"
 daemon off;
 master_process off;
@@ -288,6 +335,7 @@ http {
         listen [::]:80 default_server ipv6only=on;
         listen 443 ssl http2 default_server;
         listen [::]:443 ssl http2 default_server ipv6only=on;
+        ssl_protocols TLSv1.2 TLSv1.3;
         ssl_certificate @DIR@/web.pem;
         ssl_certificate_key @DIR@/web.key;
         root @DIR@/www;

@@ -11,17 +11,28 @@
 //! the Internet sees who really sent a packet: a question from 192.0.2.0/24 that
 //! arrives there went past optout.
 //!
+//! A link of ours (`link.rs`) can stand in for the last pair, and a device of ours
+//! (`sender.rs`) can be plugged into `br0`.
+//!
 //! A test runs *itself* again inside fresh namespaces (see `isolate.rs`): what it
 //! starts dies with it, however it ends, and no file, mount or device is left.
 
+pub(crate) mod apps;
 mod daemon;
 pub(crate) mod dns;
 mod evidence;
+pub(crate) mod hello;
 mod internet;
 mod isolate;
+mod link;
 pub(crate) mod list_server;
 pub(crate) mod load;
 mod node;
+pub(crate) mod packet;
+pub(crate) mod recorder;
+pub(crate) mod sender;
+mod tap;
+pub(crate) mod transfer;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -35,7 +46,9 @@ pub(crate) use internet::{
 };
 use isolate::INSIDE;
 pub(crate) use isolate::{isolated, isolated_or_skip_reason};
+pub(crate) use link::{Carried, HOP_V4, HOP_V6, Link};
 pub(crate) use node::{Node, Ran};
+use tap::Tap;
 
 /// A running lab. Everything in it ends with the test.
 pub(crate) struct Lab {
@@ -43,6 +56,8 @@ pub(crate) struct Lab {
     laptop: Node,
     router: Node,
     internet: Internet,
+    /// The link to the Internet, where it is one of ours.
+    link: Option<Carried>,
     /// How long the start took.
     pub(crate) started_in: Duration,
 }
@@ -50,6 +65,15 @@ pub(crate) struct Lab {
 impl Lab {
     /// Starts the lab. Call it inside [`isolated`].
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts the lab with such a link between the router and the Internet.
+    pub(crate) fn start_over(link: Link) -> Self {
+        Self::start_with(Some(link))
+    }
+
+    fn start_with(link: Option<Link>) -> Self {
         let begun = Instant::now();
         assert!(std::env::var_os(INSIDE).is_some(), "a lab is started inside isolated()");
         shell(PREPARE);
@@ -64,9 +88,15 @@ impl Lab {
             &format!(
                 "link add eth0 netns {p} type veth peer name lan1 netns {r}\n\
                  link add eth0 netns {l} type veth peer name lan2 netns {r}\n\
-                 link add wan0 netns {r} type veth peer name eth0 netns {i}\n"
+                 {}",
+                match link {
+                    None => format!("link add wan0 netns {r} type veth peer name eth0 netns {i}\n"),
+                    Some(_) => String::new(),
+                }
             ),
         );
+        let link =
+            link.map(|link| link.carry(Tap::plug(&router, "wan0"), Tap::plug(&internet, "eth0")));
         router.ip(ROUTER);
         phone.ip(&client_addresses(10));
         laptop.ip(&client_addresses(20));
@@ -75,7 +105,12 @@ impl Lab {
             node.write_resolv_conf(&ISP);
         }
         let internet = Internet::serve(internet, certificate);
-        Self { phone, laptop, router, internet, started_in: begun.elapsed() }
+        Self { phone, laptop, router, internet, link, started_in: begun.elapsed() }
+    }
+
+    /// What the link of ours did, where there is one.
+    pub(crate) fn link(&self) -> Option<&Carried> {
+        self.link.as_ref()
     }
 
     /// A client behind the router: 192.0.2.10 and `2001:db8:1::10`.

@@ -53,7 +53,9 @@ fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Ru
         questions: None,
         goto: None,
     };
-    let mut rules = Vec::new();
+    // First what leads packets past the rules of the clients, and where that leads to;
+    // those come last. They know no ports: alone they would divert all that clients send.
+    let mut rules = vec![Rule { table: plan.address_table, priority: address, ..base.clone() }];
     if steered {
         let mark = (plan.steer, plan.mark | plan.steer);
         rules.push(Rule { host: true, mark, ..base.clone() });
@@ -78,7 +80,6 @@ fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Ru
         }
     }
     rules.extend(from.map(|&from| Rule { from: Some(from), priority: client, ..base.clone() }));
-    rules.push(Rule { table: plan.address_table, priority: address, ..base });
     rules
 }
 
@@ -124,10 +125,12 @@ pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bo
     Ok(changed)
 }
 
-/// Removes every rule with our tag that is not `wanted`.
+/// Removes every rule with our tag that is not `wanted`, those of the clients first.
 fn remove_others(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bool> {
     let mut changed = false;
-    for (rule, message) in ours(netlink)? {
+    let mut ours = ours(netlink)?;
+    ours.sort_by_key(|(rule, _)| rule.as_ref().is_some_and(|rule| rule.from.is_none()));
+    for (rule, message) in ours {
         if rule.is_none_or(|rule| !wanted.contains(&rule)) {
             changed = true;
             match netlink.change(&RouteNetlinkMessage::DelRule(message)) {
