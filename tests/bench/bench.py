@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+import flows
 import reload
 import rules
 from lab import (CLIENT_CORE, DIR, SERVER_CORE, NotReady, cpu_seconds, device_packets, machine, make_network,
@@ -283,7 +284,7 @@ print(statistics.median(took) * 1e6)
 
 NAMES = 10_000  # names in the list that all three servers load
 BENCHES = {"idle": idle, "dns": dns, "forward": forward, "rules": rules.compare,
-           "reload": reload.million, "small": reload.small}
+           "flows": lambda args: flows.compare(args, FIREWALL), "reload": reload.million, "small": reload.small}
 
 
 def main():
