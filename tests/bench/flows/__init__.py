@@ -10,7 +10,7 @@ from subprocess import SubprocessError
 from lab import note, say, sh, table
 
 from . import measures
-from .contestants import MASQUERADING, PLAIN, ROUTING, Failed
+from .contestants import ALONE, MASQUERADING, OFFLOAD, PLAIN, REFLECTOR, ROUTING, Failed
 from .sniffing import show as show_sniffing
 from .sniffing import sniffing
 
@@ -22,7 +22,7 @@ AIMS = {**dict.fromkeys(measures.STREAMS, "≥ 0.95"), "rate": "≥ 0.85", "p50"
 def compare(args, firewall):
     """`firewall` is what makes the second router masquerade."""
     rounds, seconds = args.rounds or 5, args.seconds or 3
-    result = {"rounds": rounds, "seconds": seconds, "failed": []}
+    result = {"rounds": rounds, "seconds": seconds}
     servers = measures.Servers()
     for router, contestants in (("routing", ROUTING), ("masquerading", MASQUERADING)):
         if router == "masquerading":
@@ -30,9 +30,9 @@ def compare(args, firewall):
         result[router] = Block(router, contestants, servers, rounds, seconds).measure()
     result["sniffing"] = sniffing()
     show(result)
-    for rows in (result["routing"]["rows"], result["masquerading"]["rows"], result["sniffing"]):
-        result["failed"] += [f"{name}: {error}" for name, row in rows.items()
-                             for error in row.get("errors", {}).values() if not error.startswith("not measured")]
+    # A peer that fails is a row of the table. Without these there is none.
+    result["failed"] = [f"{name}: {error}" for router in ("routing", "masquerading") for name in (PLAIN, "optout")
+                        for error in result[router]["rows"][name]["errors"].values()]
     return result
 
 
@@ -47,16 +47,20 @@ class Block:
         self.others = []
 
     def measure(self):
-        names = list(self.contestants)
         for round_ in range(self.rounds):
-            turn = round_ % len(names)
             for kind in KINDS:
-                for name in names[turn:] + names[:turn]:
+                for name in self.order(round_):
                     self.run(name, kind)
             say(f"{self.router} router: round {round_ + 1} of {self.rounds}")
         rows = {name: {"version": version(), "errors": self.errors[name], **self.figures(name)}
                 for name, (version, _) in self.contestants.items()}
-        return {"rows": rows, "others": self.others}
+        return {"rows": rows, "others": self.others, "reflectors": self.reflectors()}
+
+    def order(self, round_):
+        """Plain forwarding and optout are always neighbours in time; all take turns at being first."""
+        pair, peers = list(self.contestants)[:2], list(self.contestants)[2:]
+        turn = round_ % (len(peers) + 1)
+        return [*peers[:turn], *(pair[::-1] if round_ % 2 else pair), *peers[turn:]]
 
     def run(self, name, kind):
         """One figure. What failed once is not tried again: it is an error."""
@@ -99,11 +103,17 @@ class Block:
         found["late"] = sum(row["late"] + row["failed"] for row in self.rows.get((name, "rate"), []))
         return found
 
-    def beside(self, name, kind, key, how=lambda ours, theirs: ours / theirs):
-        if kind in self.errors[name] or kind in self.errors[PLAIN]:
+    def beside(self, name, kind, key, how=lambda ours, theirs: ours / theirs, other=PLAIN):
+        if kind in self.errors[name] or kind in self.errors[other]:
             return None
-        ours, theirs = ([row[key] for row in self.rows[who, kind]] for who in (name, PLAIN))
+        ours, theirs = ([row[key] for row in self.rows[who, kind]] for who in (name, other))
         return {"measured": statistics.median(ours), **spread([how(*pair) for pair in zip(ours, theirs)])}
+
+    def reflectors(self):
+        """Where all that clients send passes a TUN: what is reached of what can be."""
+        return {f"{name} ÷ {other}": {kind: self.beside(name, kind, "gbit_s", other=other)
+                                      for kind in measures.STREAMS}
+                for name, other in ((ALONE, OFFLOAD), (OFFLOAD, REFLECTOR)) if name in self.contestants}
 
     def cpu(self, name):
         """Processor time for each gigabyte, of all four kinds of a round together."""
@@ -140,8 +150,9 @@ UNITS = {**dict.fromkeys(measures.STREAMS, "{:.2f} Gbit/s"), "rate": "{:.0f}", "
 def show(result):
     note(f"{result['rounds']} rounds of {result['seconds']} s; of all rounds the median (least to most)\n")
     for router in ("masquerading", "routing"):
+        note(f"a {router} router")
         rows, others = result[router]["rows"], result[router]["others"]
-        table([f"{router} router", "version", *HEADS.values()],
+        table(["", "version", *HEADS.values()],
               [line(name, row) for name, row in rows.items()] + [["aim of optout", "", *(AIMS[key] for key in HEADS)]])
         for name, row in rows.items():
             for error, kinds in by_error(row["errors"]).items():
@@ -150,13 +161,18 @@ def show(result):
                 note(f"{name}: {row['late']} connections failed or took more than a second")
         note(f"between the measurements others kept {spread_text(spread(others))} cores busy: "
              f"{'their work is in CPU/GB' if max(others) > QUIET else 'the machine was quiet'}\n")
+    note("where all that clients send passes a TUN")
+    table(["", *measures.STREAMS, "aim"],
+          [[name, *(spread_text(row[kind]) if row[kind] else "" for kind in measures.STREAMS),
+            "≥ 0.9" if name.startswith(ALONE) else ""] for name, row in result["routing"]["reflectors"].items()])
+    note("")
     show_sniffing(result["sniffing"])
 
 
 def line(name, row):
     """A row of the table; one that is nothing but errors ends with what is said instead."""
     if len(row["errors"]) == len(KINDS):
-        return [name, row["version"], next(iter(row["errors"].values())).splitlines()[0]]
+        return [name, row["version"], f"failed: {next(iter(row['errors'].values()))}"[:SHORT]]
     return [name, row["version"], *(cell(name, key, row) for key in HEADS)]
 
 
@@ -187,3 +203,4 @@ def spread_text(figure, whole=False):
 
 
 QUIET = 0.1  # cores
+SHORT = 120  # letters of an error in the table; below it stands in full

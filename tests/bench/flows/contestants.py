@@ -36,18 +36,20 @@ def built(name, program):
 
 
 @contextlib.contextmanager
-def running(process, log):
-    """A program that must not end by itself."""
+def running(*command):
+    """A program on the router that must not end by itself, and says nothing but errors."""
+    log = f"{DIR}/{os.path.basename(command[0])}.log"
+    with open(log, "w"):
+        pass  # what it said in a run before
+    process = start("router", [*command])
     try:
         yield process
     finally:
         if process.poll() is not None:
-            raise Failed(f"ended with {process.returncode}: {last_word(log)}")
+            with open(log, errors="replace") as file:
+                why = re.sub(r"\x1b\[\d*m", "", file.readline()).strip()
+            raise Failed(f"ended with {process.returncode}: {why or 'it said nothing'}")
         stop(process)
-
-
-def last_word(program):
-    return (last_words(program).strip() or "it said nothing").splitlines()[-1]
 
 
 @contextlib.contextmanager
@@ -58,14 +60,27 @@ def plain():
 # ---------------------------------------------------------------- optout
 
 @contextlib.contextmanager
-def optout():
+def optout(*wrap):
     """The daemon with full capture."""
     try:
-        process = start_optout('capture = "full"\n')
+        process = start_optout('capture = "full"\n', wrap=wrap)
     except NotReady:
         raise Failed(f"did not become ready: {last_word('optout')}") from None
-    with running(process, "optout"):
+    try:
         yield put_back
+        if process.poll() is not None:
+            raise Failed(f"ended with {process.returncode}: {last_word('optout')}")
+    finally:
+        stop(process)
+
+
+def optout_alone():
+    """The same where the kernel has no nftables (no_nft.c): all that clients send passes the TUN."""
+    return optout(built("no_nft", f"{BENCH}/no_nft"))
+
+
+def last_word(program):
+    return (last_words(program).strip() or "it said nothing").splitlines()[-1]
 
 
 def put_back():
@@ -77,15 +92,21 @@ def put_back():
 
 # ---------------------------------------------------------------- peers
 
+REDIRECT = f"""
+table ip hop {{
+    chain in {{ type nat hook prerouting priority -100;
+        iifname lan0 tcp dport != {REDIRECTED} counter redirect to :{REDIRECTED}
+    }}
+}}
+"""
+
+
 @contextlib.contextmanager
 def redirect():
     """A redirect by nftables, and a proxy that splices (splice.c)."""
     program = built("splice", f"{BENCH}/splice")
-    with running(start("router", [program, str(REDIRECTED), str(os.cpu_count())]), "splice"):
-        sh("ip netns exec router nft -f -", input=f"""table ip hop {{
-            chain in {{ type nat hook prerouting priority -100;
-                iifname lan0 tcp dport != {REDIRECTED} counter redirect to :{REDIRECTED}
-            }} }}""")
+    with running(program, str(REDIRECTED), str(os.cpu_count())):
+        sh("ip netns exec router nft -f -", input=REDIRECT)
         try:
             yield None
             if re.search(r"counter packets 0 ", nft("list table ip hop")):
@@ -98,8 +119,12 @@ def nft(command):
     return sh(f"ip netns exec router nft {command}", capture_output=True).stdout
 
 
-def sing_box(stack):
-    """Its TUN with one of its stacks; it sniffs, as we do, and dials directly."""
+def sing_box(stack, **tun):
+    """Its TUN with one of its stacks; it sniffs, as we do, and dials directly.
+
+    Its stack `mixed` does with TCP what `system` does. With `auto_redirect` TCP does
+    not come to the TUN: nftables leads it to a socket.
+    """
     @contextlib.contextmanager
     def contestant():
         program = built("sing-box", f"{BENCH}/sing-box")
@@ -107,12 +132,16 @@ def sing_box(stack):
             json.dump({
                 "log": {"level": "error"},
                 "inbounds": [{"type": "tun", "interface_name": "box0", "address": ["203.0.113.1/30"],
-                              "stack": stack, "auto_route": False}],
+                              "stack": stack, "auto_route": False, **tun}],
                 "outbounds": [{"type": "direct"}],
-                "route": {"rules": [{"action": "sniff"}]}}, file)
-        process = start("router", [program, "run", "-c", f"{DIR}/sing-box.json", "-D", DIR])
-        with running(process, "sing-box"), through("box0", process) as packets:
-            yield packets
+                "route": {"rules": [{"action": "sniff"}], "auto_detect_interface": bool(tun)}}, file)
+        with running(program, "run", "-c", f"{DIR}/sing-box.json", "-D", DIR) as process:
+            if not tun:
+                with through("box0", process) as packets:
+                    yield packets
+            else:
+                wait_for("its table", process, lambda: "redirect" in nft("list ruleset"))
+                yield None
     return contestant
 
 
@@ -120,21 +149,20 @@ def sing_box(stack):
 def tun2proxy():
     """A TUN that ends TCP and speaks SOCKS to a proxy on the same machine, for it can do no other."""
     program = built("tun2proxy", f"{BENCH}/tun2proxy")
-    with running(start("router", ["microsocks", "-i", "127.0.0.1", "-p", str(SOCKS)]), "microsocks"):
-        # Out of the box it takes 200 connections and tells clients no MSS.
-        process = start("router", [program, "--tun", "t2p0", "--proxy", f"socks5://127.0.0.1:{SOCKS}",
-                                   "--dns", "direct", "--max-sessions", "65535", "--tcp-mss", "1460",
-                                   "--verbosity", "error"])
-        with running(process, "tun2proxy"), through("t2p0", process) as packets:
-            yield packets
+    with (running("microsocks", "-i", "127.0.0.1", "-p", str(SOCKS)),
+          # Out of the box it takes 200 connections and tells clients no MSS.
+          running(program, "--tun", "t2p0", "--proxy", f"socks5://127.0.0.1:{SOCKS}", "--dns", "direct",
+                  "--max-sessions", "65535", "--tcp-mss", "1460", "--verbosity", "error") as process,
+          through("t2p0", process) as packets):
+        yield packets
 
 
 def reflector(*offload):
     """A TUN whose packets go back as they came (reflect.c): what a program can reach at best."""
     @contextlib.contextmanager
     def contestant():
-        process = start("router", [built("reflect", f"{BENCH}/reflect"), "back0", *offload])
-        with running(process, "reflect"), through("back0", process) as packets:
+        program = built("reflect", f"{BENCH}/reflect")
+        with running(program, "back0", *offload) as process, through("back0", process) as packets:
             yield packets
     return contestant
 
@@ -142,7 +170,7 @@ def reflector(*offload):
 @contextlib.contextmanager
 def through(device, process):
     """Leads what the client sends into a TUN; answers of servers do not pass it unless it ends TCP."""
-    wait_for_device(device, process)
+    wait_for(device, process, lambda: exists(device))
     sh(f"""ip -n router link set {device} up
         ip -n router route add default dev {device} table {TABLE}
         ip -n router rule add iif lan0 lookup {TABLE} priority 100""")
@@ -162,12 +190,15 @@ def to_userspace(device):
     return json.loads(said)[0]["stats64"]["tx"]["packets"]
 
 
-def wait_for_device(device, process):
+def exists(device):
+    return not subprocess.run(["ip", "-n", "router", "link", "show", device], capture_output=True).returncode
+
+
+def wait_for(what, process, come):
     end = time.monotonic() + 10
-    show = ["ip", "-n", "router", "link", "show", device]
-    while subprocess.run(show, capture_output=True).returncode:
+    while not come():
         if time.monotonic() > end or process.poll() is not None:
-            raise Failed(f"{device} did not come")
+            raise Failed(f"{what} did not come")
         time.sleep(0.02)
 
 
@@ -185,23 +216,31 @@ def said_by(*command):
     return ask
 
 
+def both(*asks):
+    return lambda: " + ".join(ask() for ask in asks)
+
+
 def of_kernel():
     return os.uname().release.split("-")[0]
 
 
 # What is measured on a router that masquerades, and on one that only routes and tracks nothing.
-PLAIN = "plain"
+PLAIN, ALONE, OFFLOAD, REFLECTOR = "plain", "optout, no nftables", "bare offload reflector", "plain reflector"
 MASQUERADING = {
     PLAIN: (of_kernel, plain),
     "optout": (said_by(OPTOUT, "--version"), optout),
     "redirect + splice": (of_kernel, redirect),
+    "sing-box auto_redirect": (said_by(f"{BENCH}/sing-box", "version"),
+                               sing_box("system", auto_route=True, auto_redirect=True)),
     "sing-box TUN, system": (said_by(f"{BENCH}/sing-box", "version"), sing_box("system")),
     "sing-box TUN, gvisor": (said_by(f"{BENCH}/sing-box", "version"), sing_box("gvisor")),
-    "tun2proxy + microsocks": (said_by(f"{BENCH}/tun2proxy", "--version"), tun2proxy),
+    "tun2proxy + microsocks": (both(said_by(f"{BENCH}/tun2proxy", "--version"),
+                                    said_by("dpkg-query", "-W", "microsocks")), tun2proxy),
 }
 ROUTING = {
     PLAIN: (of_kernel, plain),
     "optout": (said_by(OPTOUT, "--version"), optout),
-    "bare offload reflector": (of_kernel, reflector("offload")),
-    "plain reflector": (of_kernel, reflector()),
+    ALONE: (said_by(OPTOUT, "--version"), optout_alone),
+    OFFLOAD: (of_kernel, reflector("offload")),
+    REFLECTOR: (of_kernel, reflector()),
 }
