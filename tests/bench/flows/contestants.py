@@ -105,7 +105,8 @@ table ip hop {{
 def redirect():
     """A redirect by nftables, and a proxy that splices (splice.c)."""
     program = built("splice", f"{BENCH}/splice")
-    with running(program, str(REDIRECTED), str(os.cpu_count())):
+    with running(program, str(REDIRECTED), str(os.cpu_count())) as process:
+        wait_for("its port", process, lambda: listens(REDIRECTED))
         sh("ip netns exec router nft -f -", input=REDIRECT)
         try:
             yield None
@@ -149,11 +150,12 @@ def sing_box(stack, **tun):
 def tun2proxy():
     """A TUN that ends TCP and speaks SOCKS to a proxy on the same machine, for it can do no other."""
     program = built("tun2proxy", f"{BENCH}/tun2proxy")
-    with (running("microsocks", "-i", "127.0.0.1", "-p", str(SOCKS)),
+    with (running("microsocks", "-i", "127.0.0.1", "-p", str(SOCKS)) as proxy,
           # Out of the box it takes 200 connections and tells clients no MSS.
           running(program, "--tun", "t2p0", "--proxy", f"socks5://127.0.0.1:{SOCKS}", "--dns", "direct",
                   "--max-sessions", "65535", "--tcp-mss", "1460", "--verbosity", "error") as process,
           through("t2p0", process) as packets):
+        wait_for("the port of SOCKS", proxy, lambda: listens(SOCKS))
         yield packets
 
 
@@ -192,6 +194,10 @@ def to_userspace(device):
 
 def exists(device):
     return not subprocess.run(["ip", "-n", "router", "link", "show", device], capture_output=True).returncode
+
+
+def listens(port):
+    return bool(sh(f"ip netns exec router ss -Hltn 'sport = :{port}'", capture_output=True).stdout)
 
 
 def wait_for(what, process, come):
