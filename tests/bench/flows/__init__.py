@@ -74,8 +74,7 @@ class Block:
                 goes_through = True
                 self.others.append(measures.others_cores())
                 before = packets() if packets else 0
-                row = measures.rate(self.seconds) if kind == "rate" else measures.latency() if kind == "latency" \
-                    else measures.throughput(self.servers, kind, self.seconds)
+                row = self.one(kind)
                 row["visits"] = (packets() - before) / row["flows"] if packets else None
             self.rows.setdefault((name, kind), []).append(row)
             say(f"{name}: {kind}: {shown(row)}")
@@ -85,6 +84,13 @@ class Block:
             for kind_ in [kind] if goes_through or name in self.measured() else KINDS:
                 self.errors[name][kind_] = why
             say(f"{name}: {kind}: {why}")
+
+    def one(self, kind):
+        if kind == "rate":
+            return measures.rate(self.seconds)
+        if kind == "latency":
+            return measures.latency()
+        return measures.throughput(self.servers, kind, self.seconds)
 
     def measured(self):
         return {name for name, _ in self.rows}

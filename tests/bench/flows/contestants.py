@@ -12,7 +12,7 @@ import re
 import subprocess
 import time
 
-from lab import DIR, OPTOUT, NotReady, last_words, sh, start, start_optout, stop
+from lab import DIR, OPTOUT, NotReady, last_words, say, sh, start, start_optout, stop
 
 BENCH = os.environ["BENCH"]  # where what is made and built is kept between runs
 TABLE = 5399  # of routes to a peer's TUN
@@ -67,9 +67,10 @@ def optout(*wrap):
     except NotReady:
         raise Failed(f"did not become ready: {last_word('optout')}") from None
     try:
-        yield put_back
+        yield lambda: flows()["put_back"]
         if process.poll() is not None:
             raise Failed(f"ended with {process.returncode}: {last_word('optout')}")
+        say(f"optout: {flows()}")
     finally:
         stop(process)
 
@@ -83,11 +84,10 @@ def last_word(program):
     return (last_words(program).strip() or "it said nothing").splitlines()[-1]
 
 
-def put_back():
-    """Packets of clients that the daemon took out of the TUN and put back on their way."""
-    said = json.loads(subprocess.run([OPTOUT, "--socket", f"{DIR}/run/control.sock", "status", "--json"],
-                                     check=True, text=True, capture_output=True).stdout)
-    return said["flows"]["put_back"]
+def flows():
+    """What the daemon counted; `put_back` is packets that it took out of the TUN and put back on their way."""
+    return json.loads(subprocess.run([OPTOUT, "--socket", f"{DIR}/run/control.sock", "status", "--json"],
+                                     check=True, text=True, capture_output=True).stdout)["flows"]
 
 
 # ---------------------------------------------------------------- peers
