@@ -249,12 +249,13 @@ def connect_us():
     return float(subprocess.run(command, check=True, text=True, capture_output=True).stdout)
 
 
-# What a home router has: all connections tracked, those of the house let through and masqueraded.
+# What a home router has: all connections tracked, those of the house let through and masqueraded;
+# also when optout has put them back, which it asks of a firewall that drops what it does not know.
 FIREWALL = """
 table inet fw {
     chain through { type filter hook forward priority 0; policy drop;
         ct state established,related accept
-        iifname lan0 accept
+        iifname { lan0, optout0, optout1 } accept
     }
     chain hide { type nat hook postrouting priority 100; oifname wan0 masquerade; }
 }

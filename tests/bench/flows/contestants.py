@@ -67,10 +67,14 @@ def optout(*wrap):
     except NotReady:
         raise Failed(f"did not become ready: {last_word('optout')}") from None
     try:
-        yield lambda: flows()["put_back"]
+        # Packets that it took out of the TUN and put back on their way.
+        yield lambda: status()["flows"]["put_back"]
         if process.poll() is not None:
             raise Failed(f"ended with {process.returncode}: {last_word('optout')}")
-        say(f"optout: {flows()}")
+        counted = status()
+        say(f"optout: {counted['flows']}")
+        if not counted["flows"]["put_back"]:
+            raise Failed(f"it looks into no flow: {'; '.join(counted['problems']) or 'and says not why'}")
     finally:
         stop(process)
 
@@ -84,10 +88,9 @@ def last_word(program):
     return (last_words(program).strip() or "it said nothing").splitlines()[-1]
 
 
-def flows():
-    """What the daemon counted; `put_back` is packets that it took out of the TUN and put back on their way."""
+def status():
     return json.loads(subprocess.run([OPTOUT, "--socket", f"{DIR}/run/control.sock", "status", "--json"],
-                                     check=True, text=True, capture_output=True).stdout)["flows"]
+                                     check=True, text=True, capture_output=True).stdout)
 
 
 # ---------------------------------------------------------------- peers
