@@ -62,7 +62,7 @@ impl Place {
         let total = u16::try_from(header.len() + len).ok()?;
         let more = if self.more { V4_MORE } else { 0 };
         put(header, V4_LENGTH_AT, total)?;
-        put(header, V4_FLAGS_AT, more | self.offset / 8)?;
+        put(header, V4_FLAGS_AT, more | (self.offset / 8))?;
         put(header, V4_CHECKSUM_AT, 0)?;
         let sum = Sum::default().with(header).checksum();
         put(header, V4_CHECKSUM_AT, sum)

@@ -164,7 +164,9 @@ fn try_mode(gets: Gets, said: impl Fn(&str) -> Vec<u8>, rest: &[u8], mode: impl 
         run.go_on();
         let stream = &run.world.server.stream;
         match gets {
-            Real => assert!(*stream == run.tool.stream, "IPv6 {v6}, timestamps {stamps}: not intact"),
+            Real => {
+                assert!(*stream == run.tool.stream, "IPv6 {v6}, timestamps {stamps}: not intact")
+            }
             Fake => assert!(stream.starts_with(&run.fake), "IPv6 {v6}, timestamps {stamps}"),
         }
     }
