@@ -5,6 +5,7 @@ mod bounds;
 mod client;
 mod evasions;
 mod lives;
+mod quic;
 mod random;
 mod server;
 
@@ -17,6 +18,7 @@ use crate::core::host::HostName;
 use crate::core::rule::Answer;
 use crate::core::sniff::Cause;
 use crate::core::verdict::{RuleRef, Stop, Why};
+use crate::core::wire::tcp::Flags;
 use client::Client as Tool;
 use server::Server;
 
@@ -237,7 +239,15 @@ fn record(kind: u8, body: &[u8]) -> Vec<u8> {
     record
 }
 
-/// What a client says after its hello: ChangeCipherSpec, Finished, a request.
+/// A packet with this datagram.
+fn datagram(from: &str, to: &str, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let [from, to] = [from, to].map(|end| end.parse().unwrap());
+    crate::core::wire::udp::write(&mut out, from, to, payload).unwrap();
+    out
+}
+
+/// What a client says after its hello: `ChangeCipherSpec`, Finished, a request.
 fn after_hello() -> Vec<u8> {
     let mut bytes = record(20, &[1]);
     bytes.extend(record(23, &[9; 53]));
