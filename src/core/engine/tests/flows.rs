@@ -200,7 +200,7 @@ fn the_sinkhole_is_refused_as_ever_and_nothing_to_it_goes_on() {
 fn a_datagram_in_fragments_is_joined_and_goes_on_in_fragments() {
     for (phone, server) in ENDS {
         let mut home = Home::new();
-        let payload: Vec<u8> = (0..4000_u32).map(|n| (n % 253) as u8 | 0x40).collect();
+        let payload: Vec<u8> = (0x40..=0x7f).cycle().take(4000).collect();
         let outs = home.send(phone.parse().unwrap(), server.parse().unwrap(), &payload);
         assert_eq!(outs.onward.len(), 3, "{outs:?}");
         let mut whole = Vec::new();

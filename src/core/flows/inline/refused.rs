@@ -89,7 +89,7 @@ fn reset_onward(at: &Moment<'_>, packet: &Packet<'_>) -> Option<Vec<u8>> {
 }
 
 /// How long a flow is remembered after its last packet.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// Least time between two answers to a client about one flow.
 const BETWEEN: Duration = Duration::from_millis(100);

@@ -43,7 +43,7 @@ fn an_allowed_hello_goes_on_as_it_came_and_its_flow_is_cut_through() {
         for packet in &packets {
             world.send(packet);
         }
-        let onward: Vec<_> = packets[..5].iter().cloned().collect();
+        let onward = packets[..5].to_vec();
         let went: Vec<_> = world.onward.iter().map(|(packet, _)| packet.clone()).collect();
         assert_eq!(went, onward, "byte for byte");
         let decided: Vec<_> = world.onward.iter().map(|(_, decided)| *decided).collect();
@@ -120,9 +120,9 @@ fn http_is_judged_by_its_host() {
 
 #[test]
 fn a_hello_in_pieces_waits_for_its_last_piece() {
-    both(|mut world, mut tool| {
+    both(|_, mut tool| {
         for (name, whole) in [("open.example", true), ("blocked.example", false)] {
-            world = world_of(tool.source.is_ipv6());
+            let mut world = world_of(tool.source.is_ipv6());
             tool.stream = hello(name);
             shake_hands(&mut world, &tool);
             let len = tool.stream.len();
