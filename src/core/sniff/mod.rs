@@ -6,12 +6,15 @@
 //!   client, in order and each once; [`Datagrams`] takes the payloads of a
 //!   client's datagrams, in any order.
 //! - `push` says [`Sniffed::NeedMore`] until there is an outcome; `finish` says
-//!   what is known when no more will come (FIN, the deadline).
+//!   what is known when no more will come (FIN, the deadline). It changes
+//!   nothing: what comes late may be pushed nevertheless.
 //! - Whatever a peer sends: bounded memory, linear time, no panic. What fits in
 //!   one `push` is read where it lies; only what must wait is copied.
-//! - After [`Sniffed::Named`] a stream may name another host: a second
-//!   ClientHello, after HelloRetryRequest (RFC 8446 §4.1.4). Push on until
-//!   [`Stream::is_over`].
+//! - After an outcome a stream may name another host: a second ClientHello,
+//!   after `HelloRetryRequest` (RFC 8446 §4.1.4). Push on until
+//!   [`Stream::is_over`]. Such a push says `NeedMore` as long as a second hello
+//!   may be coming, then all names of both; or, when it is clear that there is
+//!   none, the outcome again.
 
 mod datagrams;
 mod names;
@@ -28,12 +31,13 @@ pub use stream::Stream;
 /// What the first bytes of a flow say.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
+#[expect(clippy::large_enum_variant, reason = "names are in place, so that nothing is allocated")]
 pub enum Sniffed {
     /// Nothing yet.
     NeedMore,
     /// The client named its host.
     Named(Named),
-    /// It did not, and will not.
+    /// It did not, as far as its first words go.
     Unnamed(Unnamed),
 }
 
@@ -87,7 +91,7 @@ pub struct Named {
     pub names: Names,
     /// The protocol it was said in.
     pub spoken: Spoken,
-    /// The client sent encrypted_client_hello: `names` is the outer name only.
+    /// The client sent `encrypted_client_hello`: `names` is the outer name only.
     pub ech: bool,
     /// The bytes can be read in two ways, and `names` has the names of both. So
     /// it is where more than one host was said, or one beside it that is no name.
@@ -101,7 +105,7 @@ pub struct Unnamed {
     pub cause: Cause,
     /// The protocol, where it was recognised.
     pub spoken: Option<Spoken>,
-    /// The client sent encrypted_client_hello.
+    /// The client sent `encrypted_client_hello`.
     pub ech: bool,
 }
 
