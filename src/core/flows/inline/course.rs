@@ -53,8 +53,7 @@ impl Inline {
             }
             (State::Passed(..), _) => {
                 let last = matches!(&arrival.what, Transport::Tcp(segment) if ends(segment));
-                desk.onward(at.case.client, packet.bytes.to_vec(), !last);
-                Fate::Stay
+                return desk.onward(at.case.client, packet.bytes.to_vec(), !last);
             }
             // A tuple has one protocol, and so has its state.
             (State::Heard { .. } | State::Connection(_) | State::Exchange(_), _) => Fate::Stay,

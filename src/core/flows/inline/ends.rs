@@ -16,13 +16,13 @@ impl Inline {
         let Some(flow) = self.table.find(&tuple) else { return };
         let (at, state) = parts(flow, now, judge, tuple, 0);
         let manner = self.desk.refuses(&at, ruling);
-        let opened_at = match &arrival.what {
-            Transport::Tcp(segment) if segment.opens() => Some(segment.sequence),
-            _ => None,
-        };
-        let mut refused = Refused::new(now, opened_at, manner);
+        let mut refused = Refused::new(now, ruling, manner);
+        if let Transport::Tcp(segment) = &arrival.what {
+            refused.opened_at = segment.opens().then_some(segment.sequence);
+        }
         refused.handle(&mut self.desk, &at, arrival.packet);
         *state = State::Refused(refused);
+        self.table.spare_it(&tuple);
         self.settle(&tuple);
     }
 
@@ -37,7 +37,7 @@ impl Inline {
         let Some(flow) = self.table.find(&tuple) else { return };
         let (at, state) = parts(flow, now, judge, tuple, 0);
         let manner = self.desk.refuses(&at, ruling);
-        let mut refused = Refused::new(now, None, manner);
+        let mut refused = Refused::new(now, ruling, manner);
         match &*state {
             State::Connection(connection) => {
                 refused.opened_at = connection.opened_at();
@@ -60,6 +60,7 @@ impl Inline {
             _ => {}
         }
         *state = State::Refused(refused);
+        self.table.spare_it(&tuple);
         self.settle(&tuple);
     }
 
@@ -74,7 +75,7 @@ impl Inline {
         let Some(flow) = self.table.find(&tuple) else { return };
         let (at, state) = parts(flow, now, judge, tuple, 0);
         let manner = self.desk.refuses(&at, ruling);
-        *state = State::Refused(Refused::recalled(now, manner));
+        *state = State::Refused(Refused::recalled(now, ruling, manner));
         self.desk.push(Out::Recall(tuple));
         self.table.need_it(&tuple);
         self.settle(&tuple);

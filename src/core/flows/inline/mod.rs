@@ -106,7 +106,7 @@ impl Inline {
             slots: flows,
             slots_of_member: flows_of_client,
             held,
-            held_of_member: held / flows.max(1) * flows_of_client.min(flows),
+            held_of_member: held.saturating_mul(flows_of_client.min(flows)) / flows.max(1),
         };
         Self { table: Table::new(bounds, seed), desk: Desk::new(settings) }
     }
@@ -187,18 +187,22 @@ impl Inline {
     }
 
     /// The rules are others now: flows that passed and may no more are recalled,
-    /// and flows that were refused begin anew.
+    /// and flows that were refused and may be now begin anew.
     pub fn rejudge(&mut self, now: Instant, judge: &dyn Judge) {
         for tuple in self.table.tuples() {
             let Some(flow) = self.table.find(&tuple) else { continue };
-            match &flow.state {
-                State::Refused(_) => drop(self.table.remove(&tuple)),
-                State::Passed(before, _) => {
-                    let case = Case { judge, client: &flow.client, tuple };
-                    if let Some(ruling) = case.again(before) {
-                        self.recall(now, judge, tuple, &ruling);
-                    }
-                }
+            let (before, refused) = match &flow.state {
+                State::Refused(refused) => (Some(&*refused.ruling), true),
+                State::Passed(ruling, _) => (Some(&**ruling), false),
+                State::Connection(connection) => (connection.ruling(), false),
+                State::Exchange(exchange) => (exchange.ruling(), false),
+                State::Owned(_) | State::Heard { .. } => (None, false),
+            };
+            let Some(before) = before else { continue };
+            let case = Case { judge, client: &flow.client, tuple };
+            match case.again(before) {
+                Some(ruling) if !refused => self.recall(now, judge, tuple, &ruling),
+                None if refused => drop(self.table.remove(&tuple)),
                 _ => {}
             }
         }

@@ -170,6 +170,7 @@ impl Connection {
             return Fate::Pass;
         }
         self.stage = Stage::Guarded;
+        self.stream = Stream::default(); // nothing more is read
         self.reached = self.base.wrapping_add(u32::try_from(self.held.len()).unwrap_or(u32::MAX));
         Fate::Stay
     }

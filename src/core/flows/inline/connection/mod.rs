@@ -116,7 +116,7 @@ impl Connection {
     /// one that the server has. Returns whether it may go on.
     pub(super) fn reopen(&mut self, now: Instant, facts: &Facts) -> bool {
         self.last = now;
-        if facts.hop_limit < self.manners.hop_limit || facts.signed != self.manners.signed {
+        if facts.hop_limit < self.manners.hop_limit || facts.signed && !self.manners.signed {
             return false;
         }
         if self.spoke.is_none() {
@@ -219,6 +219,11 @@ impl Connection {
         if self.held.waits() || self.held.is_ended() {
             self.writer(at).put_back(desk, at, &mut self.held, Open::No);
         }
+    }
+
+    /// What was decided when it passed, if it did.
+    pub(super) fn ruling(&self) -> Option<&Ruling> {
+        self.ruling.as_ref()
     }
 
     /// What was decided when it passed.

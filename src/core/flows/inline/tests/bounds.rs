@@ -60,6 +60,20 @@ fn flows_that_passed_make_room_the_oldest_first() {
 }
 
 #[test]
+fn flows_that_were_refused_make_room_so_that_no_storm_gets_through() {
+    let mut world = World::with(Settings { flows: 10, flows_of_client: 5, ..Settings::default() });
+    let mut tool = Tool::new(false, get("blocked.example"));
+    for port in 0..100 {
+        world.server = Server::default();
+        tool.source.set_port(1000 + port);
+        world.send(&tool.syn().bytes());
+        world.send(&tool.all().bytes());
+        assert_eq!(world.server.taken, 0);
+    }
+    assert_eq!((world.inline.fill().refused, world.inline.counters().over_bound), (5, 0));
+}
+
+#[test]
 fn bytes_that_wait_are_bounded_in_all_and_for_each_client() {
     let settings =
         Settings { flows: 64, flows_of_client: 16, held: 64 << 10, ..Settings::default() };

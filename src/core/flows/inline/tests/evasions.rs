@@ -175,7 +175,7 @@ fn try_mode(gets: Gets, said: impl Fn(&str) -> Vec<u8>, rest: &[u8], mode: impl 
         let stream = &run.world.server.stream;
         match gets {
             Real => {
-                assert!(*stream == run.tool.stream, "IPv6 {v6}, timestamps {stamps}: not intact")
+                assert!(*stream == run.tool.stream, "IPv6 {v6}, timestamps {stamps}: not intact");
             }
             Fake => assert!(stream.starts_with(&run.fake), "IPv6 {v6}, timestamps {stamps}"),
         }

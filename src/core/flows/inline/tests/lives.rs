@@ -483,6 +483,24 @@ fn new_rules_recall_what_passed_and_free_what_was_refused() {
 }
 
 #[test]
+fn new_rules_meet_flows_that_passed_and_are_still_with_us() {
+    both(|mut world, mut tool| {
+        world.rules.lax = true;
+        tool.stream = [hello("blocked.example"), after_hello()].concat();
+        shake_hands(&mut world, &tool);
+        let len = hello("blocked.example").len();
+        world.send(&tool.real(0..len).bytes());
+        world.rules.lax = false;
+        world.rejudge();
+        world.rejudge();
+        assert_eq!(world.inline.fill().refused, 1, "one change more does not free it");
+        world.send(&tool.real(len..tool.stream.len()).bytes());
+        assert_eq!((world.server.stream.len(), world.server.resets), (len, 1));
+        assert_eq!(world.back.len(), 1);
+    });
+}
+
+#[test]
 fn a_syn_on_a_tuple_that_passed_has_the_kernel_ask_again() {
     both(|mut world, mut tool| {
         tool.stream = get("open.example");
