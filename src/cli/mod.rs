@@ -38,6 +38,7 @@ mod report;
 mod resume;
 mod rule;
 mod run;
+mod sniff;
 mod status;
 pub mod time;
 mod vendors;
@@ -69,6 +70,7 @@ enum Command {
     Capture(capture::Capture),
     Log(log::Log),
     Explain(explain::Explain),
+    Sniff(sniff::Sniff),
     Allow(allow::Allow),
     Block(block::Block),
     Vendors(vendors::Vendors),
@@ -125,6 +127,7 @@ impl Command {
             Self::Capture(capture) => capture.run(daemon, page),
             Self::Log(log) => log.run(daemon, page),
             Self::Explain(explain) => explain.run(daemon, page),
+            Self::Sniff(sniff) => sniff.run(page),
             Self::Allow(allow) => allow.run(daemon, page),
             Self::Block(block) => block.run(daemon, page),
             Self::Vendors(vendors) => vendors.run(daemon, page),

@@ -156,6 +156,15 @@ pub(super) fn explain_offline(
     Ok(Offline { explanation, missing })
 }
 
+/// The policy as the daemon would have it, by what is on disk, and what could not
+/// be read of that.
+pub(super) fn policy(named: Option<&Path>) -> anyhow::Result<(Arc<Policy>, Option<String>)> {
+    let (config, rulebook) = Rulebook::load(named).map_err(|error| Wrong(error.to_string()))?;
+    let (state, missing) = state_of(&config);
+    let (policy, _) = rulebook.policy(&config, &state);
+    Ok((policy, missing))
+}
+
 /// Where known encrypted resolvers are: the addresses of the pack `bypass`.
 pub(super) fn encrypted_resolvers() -> Vec<Prefix> {
     let entries = catalog::pack("bypass").map(|pack| pack.entries).unwrap_or_default();

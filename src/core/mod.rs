@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod catalog;
 pub mod dns;
 pub mod engine;
@@ -18,6 +19,7 @@ pub mod host;
 pub mod list;
 pub mod policy;
 pub mod prefix;
+pub mod replay;
 pub mod rule;
 pub mod rules;
 pub mod sniff;

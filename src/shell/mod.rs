@@ -1,5 +1,6 @@
 //! The impure part: does what core decided, decides nothing.
 
+pub mod capture_file;
 pub mod clock;
 pub mod config_file;
 pub mod control;

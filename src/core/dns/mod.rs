@@ -17,6 +17,7 @@
 
 mod answer;
 mod ask;
+mod asked;
 mod canary;
 mod cloaking;
 mod contract;
@@ -51,6 +52,7 @@ use crate::core::policy::{Asked, BlockAnswer, Policy};
 use crate::core::rule::Answer;
 use crate::core::time::Instant;
 use crate::core::verdict::{RuleText, Stop, Verdict, Via};
+pub use asked::{Messages, answered, asked};
 pub use contract::{AskId, Asker, Counters, Handled, Out, Settings, Sunk, Transport};
 
 use canary::Denial;

@@ -33,7 +33,7 @@ use crate::core::wire::ip::{self, Packet};
 use crate::core::wire::tcp::{Control, Flags, Segment};
 
 mod connection;
-mod frames;
+pub(super) mod frames;
 mod link;
 
 /// All connections to port 53.

@@ -44,6 +44,18 @@ struct Onward {
     host: bool,
 }
 
+impl Outs {
+    fn add(&mut self, later: Self) {
+        self.packets.extend(later.packets);
+        self.onward.extend(later.onward);
+        self.recalled.extend(later.recalled);
+        self.searches.extend(later.searches);
+        self.seen.extend(later.seen);
+        self.traffic.extend(later.traffic);
+        self.wait = later.wait;
+    }
+}
+
 impl Home {
     fn new() -> Self {
         let dns = dns::Settings {

@@ -10,7 +10,7 @@
 //! - Whatever a peer sends: bounded memory, linear time, no panic. What fits in
 //!   one `push` is read where it lies; only what must wait is copied.
 //! - After [`Sniffed::Named`] a stream may name another host: a second
-//!   ClientHello, after HelloRetryRequest (RFC 8446 §4.1.4). Push on until
+//!   ClientHello, after `HelloRetryRequest` (RFC 8446 §4.1.4). Push on until
 //!   [`Stream::is_over`].
 
 mod datagrams;
@@ -28,6 +28,7 @@ pub use stream::Stream;
 /// What the first bytes of a flow say.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
+#[expect(clippy::large_enum_variant, reason = "names are in place, so that nothing is allocated")]
 pub enum Sniffed {
     /// Nothing yet.
     NeedMore,
@@ -87,7 +88,7 @@ pub struct Named {
     pub names: Names,
     /// The protocol it was said in.
     pub spoken: Spoken,
-    /// The client sent encrypted_client_hello: `names` is the outer name only.
+    /// The client sent `encrypted_client_hello`: `names` is the outer name only.
     pub ech: bool,
     /// The bytes can be read in two ways, and `names` has the names of both. So
     /// it is where more than one host was said, or one beside it that is no name.
@@ -101,7 +102,7 @@ pub struct Unnamed {
     pub cause: Cause,
     /// The protocol, where it was recognised.
     pub spoken: Option<Spoken>,
-    /// The client sent encrypted_client_hello.
+    /// The client sent `encrypted_client_hello`.
     pub ech: bool,
 }
 

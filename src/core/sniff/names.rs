@@ -140,3 +140,74 @@ const MAX_NAME: usize = 253;
 
 /// Longest label (RFC 1035 §2.3.4).
 const MAX_LABEL: usize = 63;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::host::HostName;
+
+    #[test]
+    fn a_name_is_what_a_host_name_is_unless_it_is_an_address() {
+        let (label, long) = ("a".repeat(63), "a.".repeat(126) + "a");
+        let (too_long, name_too_long) = (label.clone() + "a", long.clone() + "a");
+        for text in [
+            "a",
+            "a.b",
+            "A.b.",
+            "-a_.b",
+            &label,
+            &long,
+            "",
+            ".",
+            "a..b",
+            ".a",
+            "a.b..",
+            "a b",
+            "a\0",
+            "\u{e9}.b",
+            "a\\046b",
+            "a:1",
+            "[a]",
+            "*.a",
+            &too_long,
+            &name_too_long,
+        ] {
+            let mut names = Names::new();
+            let added = names.push(text.as_bytes());
+            let host = text.parse::<HostName>().map(String::from);
+            assert_eq!(added.is_ok(), host.is_ok(), "{text:?}");
+            assert_eq!(names.first(), host.ok().as_deref(), "{text:?}");
+        }
+        assert_eq!(Names::new().push(b"\xff.example"), Err(NotAdded::Malformed));
+    }
+
+    #[test]
+    fn each_name_is_there_once_and_in_order() {
+        let mut names = Names::new();
+        for name in ["b.example", "a.example", "B.EXAMPLE."] {
+            names.push(name.as_bytes()).unwrap();
+        }
+        assert_eq!(names.iter().collect::<Vec<_>>(), ["b.example", "a.example"]);
+        assert_eq!(format!("{names:?}"), r#"["b.example", "a.example"]"#);
+        assert_ne!(names, Names::new());
+    }
+
+    #[test]
+    fn two_of_the_longest_fit_and_four_of_others() {
+        let long = |first: &str| first.to_owned() + &".a".repeat(126);
+        let mut names = Names::new();
+        assert!(names.is_empty());
+        names.push(long("a").as_bytes()).unwrap();
+        names.push(long("b").as_bytes()).unwrap();
+        assert_eq!(names.push(b"c"), Err(NotAdded::TooMany));
+        assert_eq!(names.push(long("a").as_bytes()), Ok(()), "it is there");
+        assert_eq!(names.iter().count(), 2);
+
+        let mut names = Names::new();
+        for name in [b"a", b"b", b"c", b"d"] {
+            names.push(name).unwrap();
+        }
+        assert_eq!(names.push(b"e"), Err(NotAdded::TooMany));
+        assert_eq!(names.iter().collect::<String>(), "abcd");
+    }
+}

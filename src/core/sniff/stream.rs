@@ -18,7 +18,6 @@ pub struct Stream {
 
 /// How far we are.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one a flow, and nothing is to be allocated for it")]
 enum Stage {
     /// The protocol is not known yet.
     Begin {
@@ -131,9 +130,8 @@ enum First {
 fn first_of(start: &[u8], skipped: usize) -> First {
     match start {
         _ if skipped > MAX_SKIPPED => First::Other,
-        [] => First::Unclear,
         [HANDSHAKE | CHANGE_CIPHER_SPEC | ALERT, ..] if skipped > 0 => First::Other,
-        [HANDSHAKE | CHANGE_CIPHER_SPEC | ALERT] => First::Unclear,
+        [] | [HANDSHAKE | CHANGE_CIPHER_SPEC | ALERT] => First::Unclear,
         // Some servers hardly mind the version of the first record.
         [HANDSHAKE, 0..=0x0f, ..] | [CHANGE_CIPHER_SPEC | ALERT, 3, ..] => First::Tls,
         [b'S', b'S', b'H', b'-', ..] if skipped == 0 => First::Ssh,

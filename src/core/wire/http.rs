@@ -40,8 +40,8 @@ impl<'a> RequestLine<'a> {
         }
         // HTTP/0.9 knows this one method, and a target without spaces.
         let simple = method.eq_ignore_ascii_case(b"GET") && last == rest;
-        let target = simple && (rest.starts_with(b"/") || authority_of_uri(rest).is_some());
-        target.then_some(Self { method, target: rest, version: (0, 9) })
+        let asks = simple && (rest.starts_with(b"/") || authority_of_uri(rest).is_some());
+        asks.then_some(Self { method, target: rest, version: (0, 9) })
     }
 
     /// Whether this is the first line of HTTP/2 with prior knowledge (RFC 9113 §3.4).
@@ -205,4 +205,78 @@ fn cut_at(bytes: &[u8], is: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
     let at = bytes.iter().position(|byte| is(*byte))?;
     let (before, rest) = bytes.split_at_checked(at)?;
     Some((before, rest.split_first()?.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_no_request_is_none() {
+        for line in [
+            &b""[..],
+            b"GET",
+            b"GET ",
+            b" GET / HTTP/1.1",
+            b"GET HTTP/1.1",
+            b"G(T / HTTP/1.1",
+            b"GET / HTTP/1",
+            b"GET / HTTP/1.",
+            b"GET / HTTP/.1",
+            b"GET / HTTP/1.x",
+            b"GET / HTTP/1.+1",
+            b"GET / HTTP/1.256",
+            b"GET / HTTPS/1.1",
+            b"GET / x",
+            b"POST /",
+            b"GET index",
+            b"EHLO mail.example",
+        ] {
+            assert_eq!(RequestLine::parse(line), None, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_line_are_told_apart() {
+        let request = RequestLine::parse(b"M-GET  /a b \t HTTP/1.0 \r\n").unwrap();
+        assert_eq!((request.method, request.target), (&b"M-GET"[..], &b"/a b"[..]));
+        assert_eq!(request.version, (1, 0));
+        assert!(RequestLine::parse(b"PRI * HTTP/2.0").is_some_and(|request| request.is_http2()));
+        assert!(!RequestLine::parse(b"PRI * HTTP/1.1").is_some_and(|request| request.is_http2()));
+    }
+
+    #[test]
+    fn a_target_names_a_host_only_if_it_is_a_whole_uri() {
+        for (line, want) in [
+            (&b"GET http://a.example/b HTTP/1.1"[..], Some(&b"a.example"[..])),
+            (b"GET HTTPS://a.example HTTP/1.1", Some(b"a.example")),
+            (b"GET ws://a.example:80?b HTTP/1.1", Some(b"a.example")),
+            (b"GET http://u:p@a.example#b HTTP/1.1", Some(b"a.example")),
+            (b"GET http://[2001:db8::1]:80/ HTTP/1.1", Some(b"2001:db8::1")),
+            (b"GET http:///b HTTP/1.1", Some(b"")),
+            (b"GET http:a.example HTTP/1.1", None),
+            (b"GET ://a.example HTTP/1.1", None),
+            (b"GET //a.example/ HTTP/1.1", None),
+            (b"GET /http://a.example/ HTTP/1.1", None),
+            (b"CONNECT a.example:443 HTTP/1.1", Some(b"a.example")),
+            (b"connect a.example HTTP/1.1", Some(b"a.example")),
+        ] {
+            let request = RequestLine::parse(line).unwrap();
+            assert_eq!(request.host(), want, "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_head_ends_in_its_first_empty_line_however_lines_end() {
+        for end in [&b"\r\n\r\n"[..], b"\n\n", b"\r\n\n", b"\n\r\n", b"\n\r\r\n"] {
+            let head = [&b"GET / HTTP/1.1\r\nA: b"[..], end].concat();
+            for cut in 0..head.len() {
+                let mut scanner = Scanner::new();
+                assert!(!scanner.ends_in(&head[..cut]), "{cut} of {}", head.escape_ascii());
+                assert!(scanner.ends_in(&head[cut..]), "{cut} of {}", head.escape_ascii());
+            }
+        }
+        assert!(!Scanner::default().ends_in(b"GET /\r\n \r\n\t\n\rX\n"));
+        assert!(!Scanner::default().ends_in(b"\r\nGET /"), "it begins at the method");
+    }
 }

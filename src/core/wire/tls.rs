@@ -2,7 +2,7 @@
 //!
 //! Reads the first handshake message of a client and nothing else. Layouts are
 //! from RFC 8446 (§4 handshake, §4.1.2 ClientHello, §5.1 records), RFC 6066 (§3
-//! server_name) and RFC 9849 (§5 encrypted_client_hello).
+//! `server_name`) and RFC 9849 (§5 `encrypted_client_hello`).
 
 mod records;
 
@@ -16,7 +16,7 @@ pub use records::{ALERT, CHANGE_CIPHER_SPEC, Fragment, HANDSHAKE, Records};
 /// The parts of a ClientHello that a verdict may rest on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ClientHello<'a> {
-    /// The client sent encrypted_client_hello, or what it was before it was a
+    /// The client sent `encrypted_client_hello`, or what it was before it was a
     /// standard. Then [`ClientHello::names`] are the outer names.
     pub ech: bool,
     /// The highest version that is offered: 0x0304 is TLS 1.3.
@@ -68,7 +68,7 @@ impl<'a> ClientHello<'a> {
         Some(hello)
     }
 
-    /// Every host_name that the client asks for, as it was sent, in order. One
+    /// Every `host_name` that the client asks for, as it was sent, in order. One
     /// is allowed (RFC 6066 §3); whoever sends more has a server that reads
     /// one of them, and we cannot know which.
     pub fn names(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
@@ -184,3 +184,6 @@ const SERVER_NAME: u16 = 0; // RFC 6066 §3
 const SUPPORTED_VERSIONS: u16 = 43; // RFC 8446 §4.2.1
 const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d; // RFC 9849 §5
 const ENCRYPTED_SERVER_NAME: u16 = 0xffce; // the drafts before it
+
+#[cfg(test)]
+mod tests;

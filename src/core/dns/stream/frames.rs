@@ -2,7 +2,7 @@
 
 /// Reads one message after the other, however the stream is cut.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(in crate::core::dns) struct Frames {
     /// First byte of a length whose second one has not come.
     half: Option<u8>,
     /// Bytes that the present message still lacks.
@@ -13,7 +13,7 @@ pub(super) struct Frames {
 
 /// What came of some bytes.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Step {
+pub(in crate::core::dns) enum Step {
     /// All bytes are read, and there is no whole message.
     More,
     /// A whole message. There may be bytes left.
@@ -24,7 +24,7 @@ pub(super) enum Step {
 
 impl Frames {
     /// Reads on, up to the end of one message, and says how many bytes that took.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> (usize, Step) {
+    pub(in crate::core::dns) fn read(&mut self, bytes: &[u8]) -> (usize, Step) {
         let mut rest = bytes;
         while self.missing == 0 {
             let Some((&byte, after)) = rest.split_first() else { return (bytes.len(), Step::More) };
@@ -48,12 +48,12 @@ impl Frames {
     }
 
     /// Whether a message has begun and not ended.
-    pub(super) fn is_midway(&self) -> bool {
+    pub(in crate::core::dns) fn is_midway(&self) -> bool {
         self.half.is_some() || self.missing > 0
     }
 
     /// Bytes held of the present message.
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::core::dns) fn held(&self) -> usize {
         self.message.len()
     }
 }

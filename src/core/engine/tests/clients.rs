@@ -110,6 +110,10 @@ fn with_length(bytes: &[u8]) -> Vec<u8> {
     [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
 }
 
+/// What follows a hello: the end of the handshake (RFC 8446 §5), sealed.
+pub(super) const FINISHED: &[u8] =
+    b"\x14\x03\x03\x00\x01\x01\x17\x03\x03\x00\x1412345678901234567890";
+
 pub(super) const FIN: u8 = 1;
 pub(super) const SYN: u8 = 2;
 pub(super) const PSH: u8 = 8;

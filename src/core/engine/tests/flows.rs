@@ -1,6 +1,6 @@
 //! Flows to somebody else: looked into, sent on, refused.
 
-use super::clients::{ACK, Caller, datagram, http, quic, said, tls};
+use super::clients::{ACK, Caller, FINISHED, datagram, http, quic, said, tls};
 use super::*;
 use crate::core::wire::tcp::Flags;
 
@@ -19,10 +19,14 @@ impl Home {
         }
     }
 
-    /// Opens a connection and says `bytes`.
+    /// Opens a connection, says `bytes`, and goes on as one does that was let in.
     fn calls(&mut self, caller: &mut Caller, bytes: &[u8]) -> Outs {
         self.opened(caller);
-        self.packet(&caller.say(bytes))
+        let mut outs = self.packet(&caller.say(bytes));
+        if outs.packets.is_empty() {
+            outs.add(self.packet(&caller.say(FINISHED)));
+        }
+        outs
     }
 }
 
@@ -74,9 +78,11 @@ fn a_passed_name_goes_on_as_it_was_said_and_takes_its_flow_past_us() {
         {
             let (mut home, mut caller) = (Home::new(), Caller::new(phone, server));
             let outs = home.calls(&mut caller, &bytes);
-            let [onward] = &outs.onward[..] else { panic!("{outs:?}") };
-            assert!(onward.decided && !onward.host && outs.packets.is_empty());
-            assert_eq!(said(&onward.packet).1, bytes);
+            assert!(outs.packets.is_empty() && outs.onward.iter().all(|onward| !onward.host));
+            assert!(outs.onward.last().unwrap().decided);
+            let heard: Vec<u8> =
+                outs.onward.iter().flat_map(|onward| said(&onward.packet).1).collect();
+            assert_eq!(heard, [&bytes, FINISHED].concat());
             let [event] = &outs.seen[..] else { panic!("{outs:?}") };
             assert_eq!((event.outcome, event.learnt), (Outcome::Passed, Some(learnt)));
             assert_eq!((event.unnamed, &event.evidence), (None, &None));
@@ -89,10 +95,13 @@ fn a_passed_name_goes_on_as_it_was_said_and_takes_its_flow_past_us() {
 fn quic_is_decided_by_name_and_refused_so_that_the_client_falls_back_at_once() {
     for (phone, server) in ENDS {
         let mut home = Home::new();
-        let packet = datagram(phone, server, &quic("www.example.org"));
-        let outs = home.packet(&packet);
-        let [onward] = &outs.onward[..] else { panic!("{outs:?}") };
-        assert_eq!((&onward.packet, onward.decided), (&packet, true));
+        let first = datagram(phone, server, &quic("www.example.org"));
+        let mut outs = home.packet(&first);
+        for short in [1, 2, 3] {
+            outs.add(home.packet(&datagram(phone, server, &[0x40 | short; 40])));
+        }
+        assert!(outs.onward[0].packet == first && outs.onward.last().unwrap().decided);
+        assert_eq!((outs.onward.len(), outs.seen.len()), (4, 1));
         assert_eq!(
             (outs.seen[0].outcome, outs.seen[0].learnt),
             (Outcome::Passed, Some(Learnt::Quic))
@@ -119,7 +128,7 @@ fn a_flow_without_a_name_passes_and_says_why_it_has_none() {
     let mut home = Home::new();
     let mut caller = Caller::new(ENDS[0].0, ENDS[0].1);
     let outs = home.calls(&mut caller, &tls(""));
-    assert!(outs.onward[0].decided);
+    assert!(outs.onward.last().unwrap().decided);
     let event = &outs.seen[0];
     assert_eq!((event.outcome, event.learnt, &event.host), (Outcome::Passed, None, &None));
     assert_eq!(event.unnamed, Some(crate::core::sniff::Cause::NoName));
@@ -143,7 +152,8 @@ fn a_name_that_is_blocked_later_recalls_its_flow_and_then_refuses_it() {
 fn what_is_held_is_let_go_when_everything_is_to_pass() {
     let (mut home, mut caller) = (Home::new(), Caller::new(ENDS[0].0, ENDS[0].1));
     let hello = tls("tracker.example.com");
-    let outs = home.calls(&mut caller, &hello[..20]);
+    home.opened(&mut caller);
+    let outs = home.packet(&caller.say(&hello[..20]));
     assert!(outs.onward.is_empty() && outs.packets.is_empty());
     assert!(outs.wait.is_some(), "somebody must look after it");
     let outs = home.input(Input::Release);

@@ -4,7 +4,7 @@
 use hickory_proto::rr::Record;
 use hickory_proto::rr::rdata::A;
 
-use super::clients::{Caller, said, tls};
+use super::clients::{Caller, FINISHED, said, tls};
 use super::*;
 use crate::core::policy::{App, UserRule, UserSubject};
 use crate::core::rule::Action;
@@ -37,11 +37,7 @@ impl Home {
         let mut all = Outs::default();
         for packet in packets {
             let outs = self.input(Input::Packet(&packet));
-            all.packets.extend(outs.packets);
-            all.onward.extend(outs.onward);
-            all.searches.extend(outs.searches);
-            all.seen.extend(outs.seen);
-            all.wait = outs.wait;
+            all.add(outs);
         }
         all
     }
@@ -49,7 +45,7 @@ impl Home {
     /// Opens a connection and says `bytes`.
     fn call(&mut self, from: &str, to: &str, bytes: &[u8]) -> Outs {
         let mut caller = Caller::new(from, to);
-        self.packets([caller.syn(), caller.ack(), caller.say(bytes)])
+        self.packets([caller.syn(), caller.ack(), caller.say(bytes), caller.say(FINISHED)])
     }
 
     /// Has `PHONE` ask for a name, and the upstream answer with the address of [`SERVER`].
@@ -164,7 +160,8 @@ fn a_program_is_found_and_its_own_rule_decides() {
         assert!(first.wait.is_some_and(|wait| wait <= home.now + SEARCH_PATIENCE));
         let owner = Owner { uid: Some(1000), pid: Some(7), program: Some("curl".into()) };
         let found = home.input(Input::Owner { search, owner: owner.clone() });
-        let rest = home.packets([caller.ack(), caller.say(&tls("www.example.org"))]);
+        let rest =
+            home.packets([caller.ack(), caller.say(&tls("www.example.org")), caller.say(FINISHED)]);
         let onward = [&first, &found, &rest].map(|outs| &outs.onward).into_iter().flatten();
         assert!(onward.clone().all(|onward| onward.host));
         assert_eq!(onward.clone().any(|onward| onward.decided), !blocked, "{program}");

@@ -49,6 +49,17 @@ enum Stage {
     Guarded,
 }
 
+/// What a connection does when another one begins between the same ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Met {
+    /// The other is false.
+    Drop,
+    /// The server shall say which one it is.
+    Stay,
+    /// The other takes its place.
+    GiveWay,
+}
+
 /// What becomes of a flow.
 #[derive(Debug)]
 pub(super) enum Fate {
@@ -117,9 +128,21 @@ impl Connection {
         self.tricky = true;
     }
 
-    /// How many routers its packets pass.
-    pub(super) fn hop_limit(&self) -> u8 {
-        self.manners.hop_limit
+    /// Meets the SYN of another connection between the same ends. A server that has
+    /// heard of this one does not take it (RFC 5961 §4.2), and says so to the client.
+    pub(super) fn meets(&self, facts: &Facts, syn: &Segment<'_>) -> Met {
+        let base = syn.sequence.wrapping_add(1);
+        // So near that bytes of the one could be taken for those of the other.
+        let near = base.wrapping_sub(self.base).cast_signed().unsigned_abs() <= NEAR;
+        if facts.hop_limit < self.manners.hop_limit || facts.signed != self.manners.signed {
+            Met::Drop
+        } else if self.manners.acks.is_some() {
+            Met::Stay
+        } else if near {
+            Met::Drop
+        } else {
+            Met::GiveWay
+        }
     }
 
     /// Takes a segment of the client that is not a SYN.
@@ -494,6 +517,9 @@ impl Connection {
 fn silent() -> Unnamed {
     Unnamed { cause: Cause::Silent, spoken: None, ech: false }
 }
+
+/// How far two connections are apart that cannot be mistaken for one another.
+const NEAR: u32 = 0x2_0000;
 
 /// How long a client may take to say whom it wants. Then it passes without a name.
 const LONGEST: Duration = Duration::from_secs(60);

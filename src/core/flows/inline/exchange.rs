@@ -73,10 +73,7 @@ impl Exchange {
             return Fate::Pass;
         }
         let ruling = self.finish(at, desk);
-        match self.ruled(desk, at, ruling, None) {
-            Fate::Stay => Fate::Pass,
-            fate => fate,
-        }
+        self.ruled(desk, at, ruling, None)
     }
 
     /// When it is to be looked at next, whatever comes.
@@ -132,7 +129,6 @@ impl Exchange {
         desk.passes(at, &ruling);
         self.ruling = Some(ruling);
         self.put_back(desk, at, packet, over);
-        self.datagrams = Datagrams::default();
         if over { Fate::Pass } else { Fate::Stay }
     }
 
@@ -140,23 +136,14 @@ impl Exchange {
     /// connection that must not be.
     fn watch(&mut self, desk: &mut Desk, at: &Moment<'_>, packet: &[u8], sniffed: Sniffed) -> Fate {
         self.seen += 1;
-        let mut over = self.seen >= WATCHED;
-        match sniffed {
-            Sniffed::Named(named) => {
-                let ruling = at.case.named(&named);
-                if ruling.refusal.is_some() {
-                    self.packets.push(packet.to_vec());
-                    return Fate::Refuse(Box::new(ruling));
-                }
-                self.datagrams = Datagrams::default();
+        if let Sniffed::Named(named) = sniffed {
+            let ruling = at.case.named(&named);
+            if ruling.refusal.is_some() {
+                self.packets.push(packet.to_vec());
+                return Fate::Refuse(Box::new(ruling));
             }
-            // The client goes on with the connection that it named.
-            Sniffed::Unnamed(_) => {
-                over |= self.ruling.as_ref().is_some_and(Ruling::is_named);
-                self.datagrams = Datagrams::default();
-            }
-            Sniffed::NeedMore => {}
         }
+        let over = self.seen >= WATCHED;
         desk.onward(at.case.client, packet.to_vec(), over);
         if over { Fate::Pass } else { Fate::Stay }
     }
@@ -184,8 +171,8 @@ const MAX_PACKETS: usize = 8;
 /// Most bytes of them.
 const MAX_BYTES: usize = 12 * 1024;
 
-/// After so many datagrams a flow that passed is watched no longer. A handshake
-/// takes three or four.
+/// After so many datagrams a flow that passed is watched no longer: more than a
+/// handshake takes, and more than tools send ahead of what they mean.
 const WATCHED: u8 = 6;
 
 /// How long a flow is watched that says no more.

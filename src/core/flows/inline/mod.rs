@@ -45,6 +45,7 @@ mod facts;
 mod flow;
 mod held;
 mod put_back;
+pub mod recorded;
 mod refused;
 mod storms;
 mod table;
@@ -64,7 +65,7 @@ use crate::core::wire::ip::{self, Packet};
 use crate::core::wire::tcp::{self, Flags, Segment};
 use crate::core::wire::udp::Datagram;
 
-use connection::{Connection, Fate};
+use connection::{Connection, Fate, Met};
 use desk::{Desk, Moment, OWNER_PATIENCE};
 pub use door::{Counters, Fill, Judge, Learnt, Out, Refusal, Seen, Settings};
 use exchange::Exchange;
@@ -359,10 +360,11 @@ impl Inline {
                     self.desk.drop();
                 };
             }
-            State::Connection(connection) if facts.hop_limit < connection.hop_limit() => {
-                return self.desk.drop();
-            }
-            State::Connection(_) => tricky = true,
+            State::Connection(connection) => match connection.meets(&facts, syn) {
+                Met::Drop => return self.desk.drop(),
+                Met::Stay => return self.syn_onward(arrival, syn),
+                Met::GiveWay => tricky = true,
+            },
             State::Refused(refused) if refused.opened_at == Some(syn.sequence) => {
                 return self.goes_on(arrival);
             }

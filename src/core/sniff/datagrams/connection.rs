@@ -15,8 +15,6 @@ pub(super) struct Connection {
     /// Destination Connection ID of the first of them, which the keys are from.
     destination: Vec<u8>,
     keys: Keys,
-    /// The packet number after the highest.
-    expected: u64,
     said: Pieces,
     /// What was wrong with a packet.
     fault: Option<Cause>,
@@ -33,7 +31,6 @@ impl Connection {
             version,
             destination: destination.to_vec(),
             keys: Keys::of_client(&version, destination)?,
-            expected: 0,
             said: Pieces::default(),
             fault: None,
             is_full: false,
@@ -60,10 +57,7 @@ impl Connection {
     /// Opens a packet and reads it; says whether it could be opened.
     pub(super) fn take(&mut self, packet: &Packet<'_>) -> bool {
         let mut buffer = Vec::new();
-        let Some((number, payload)) = self.keys.open(packet, self.expected, &mut buffer) else {
-            return false;
-        };
-        self.expected = self.expected.max(number + 1);
+        let Some(payload) = self.keys.open(packet, &mut buffer) else { return false };
         for frame in Frames::new(payload) {
             match frame {
                 Ok(Frame::Crypto { offset, .. }) if offset > MAX_OFFSET => {

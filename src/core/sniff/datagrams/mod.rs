@@ -128,6 +128,7 @@ impl Datagrams {
             Start::Short => {
                 self.note_other(Unnamed { cause: Cause::Midway, spoken: None, ech: false });
             }
+            Start::Packet(..) | Start::Other if payload.is_empty() => {}
             Start::Packet(..) | Start::Other => self.note_other(not_quic(payload)),
         }
     }
@@ -179,13 +180,12 @@ const fn quic(cause: Cause, version: u32) -> Unnamed {
 }
 
 fn not_quic(payload: &[u8]) -> Unnamed {
-    let cause = if payload.is_empty() { Cause::Silent } else { Cause::OtherProtocol };
     let spoken = match (is_stun(payload), is_dtls(payload)) {
         (Ok(true), _) => Some(Spoken::Stun),
         (_, Ok(true)) => Some(Spoken::Dtls),
         _ => None,
     };
-    Unnamed { cause, spoken, ech: false }
+    Unnamed { cause: Cause::OtherProtocol, spoken, ech: false }
 }
 
 /// RFC 8489 §5.

@@ -9,7 +9,7 @@ use crate::core::wire::tls::{
 };
 
 /// Joins the records of a client to its first hello and, after a
-/// HelloRetryRequest, its second (RFC 8446 §4.1.4).
+/// `HelloRetryRequest`, its second (RFC 8446 §4.1.4).
 #[derive(Debug, Default)]
 pub(super) struct Hellos {
     records: Records,
@@ -20,7 +20,7 @@ pub(super) struct Hellos {
     /// Records without content, one after the other.
     empty: u8,
     /// Hellos that were whole.
-    hellos: u8,
+    whole: u8,
     /// What all of them come to.
     said: Option<Sniffed>,
     over: bool,
@@ -29,7 +29,7 @@ pub(super) struct Hellos {
 impl Hellos {
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Sniffed {
-        let before = self.hellos;
+        let before = self.whole;
         let mut rest = bytes;
         while !self.over && !rest.is_empty() {
             // Cut at the limit, so that how the stream is cut changes nothing.
@@ -44,7 +44,7 @@ impl Hellos {
             rest = later;
         }
         match &self.said {
-            Some(said) if self.over || self.hellos > before => said.clone(),
+            Some(said) if self.over || self.whole > before => said.clone(),
             _ => Sniffed::NeedMore,
         }
     }
@@ -138,9 +138,9 @@ impl Hellos {
             Some(said) => said.and(found),
             None => found,
         };
-        self.hellos += 1;
+        self.whole += 1;
         // Only a server that speaks 1.3 asks for another, and only once.
-        self.over = self.hellos > 1 || hello.version < TLS_1_3;
+        self.over = self.whole > 1 || hello.version < TLS_1_3;
         self.said = Some(said);
     }
 

@@ -18,6 +18,7 @@ pub struct Records {
     left: Option<usize>,
     /// Something of it has been handed on.
     begun: bool,
+    version: Option<u16>,
 }
 
 /// A piece of a record: all of it, or what has come by now.
@@ -67,22 +68,20 @@ impl Records {
     /// The version in the last header, which means nothing (RFC 8446 §5.1);
     /// `None` before the first.
     #[must_use]
-    pub fn version(&self) -> Option<u16> {
-        let [.., high, low, _, _] = self.header.to_be_bytes();
-        (self.got == HEADER).then_some(u16::from_be_bytes([high, low]))
+    pub const fn version(&self) -> Option<u16> {
+        self.version
     }
 
     /// The length in the header, once all of it is here.
     fn header(&mut self, r: &mut Reader<'_>) -> Result<Option<usize>, Malformed> {
-        if self.got == HEADER {
-            self.got = 0; // of the record before
-        }
         while self.got < HEADER {
             let Ok(byte) = r.u8() else { return Ok(None) };
             self.header = self.header << 8 | u64::from(byte);
             self.got += 1;
         }
-        let [.., high, low] = self.header.to_be_bytes();
+        self.got = 0; // of the next
+        let [.., major, minor, high, low] = self.header.to_be_bytes();
+        self.version = Some(u16::from_be_bytes([major, minor]));
         let len = usize::from(u16::from_be_bytes([high, low]));
         if len > MAX_FRAGMENT {
             return Err(Malformed("record too long"));

@@ -54,7 +54,12 @@ impl Client {
 
     pub(super) fn syn(&self) -> Sent {
         let syn = self.segment(-1, &[]);
-        Sent { flags: SYN, ack: 0, stamps: self.stamps.map(|(value, _)| (value - 30, 0)), ..syn }
+        Sent {
+            flags: SYN,
+            ack: 0,
+            stamps: self.stamps.map(|(value, _)| (value.wrapping_sub(30), 0)),
+            ..syn
+        }
     }
 
     pub(super) fn pure_ack(&self) -> Sent {

@@ -5,6 +5,7 @@ mod bounds;
 mod client;
 mod evasions;
 mod lives;
+mod quic;
 mod random;
 mod server;
 
@@ -235,6 +236,14 @@ fn record(kind: u8, body: &[u8]) -> Vec<u8> {
     record.extend(u16::try_from(body.len()).unwrap().to_be_bytes());
     record.extend(body);
     record
+}
+
+/// A packet with this datagram.
+fn datagram(from: &str, to: &str, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let [from, to] = [from, to].map(|end| end.parse().unwrap());
+    crate::core::wire::udp::write(&mut out, from, to, payload).unwrap();
+    out
 }
 
 /// What a client says after its hello: ChangeCipherSpec, Finished, a request.

@@ -68,9 +68,9 @@ impl Server {
                     if self.clock.is_some_and(behind) && !segment.flags.has(Flags::RST) {
                         return false;
                     }
-                    if segment.sequence.wrapping_sub(self.next).cast_signed() <= 0
-                        || self.state == State::Listens
-                    {
+                    let listens = self.state == State::Listens;
+                    let in_order = segment.sequence.wrapping_sub(self.next).cast_signed() <= 0;
+                    if if listens { segment.opens() } else { in_order } {
                         self.clock = Some(stamps.value);
                     }
                 }

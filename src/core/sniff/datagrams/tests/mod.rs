@@ -311,6 +311,17 @@ fn a_second_hello_in_the_same_connection_is_read_too() {
 }
 
 #[test]
+fn a_high_packet_number_ahead_hides_nothing() {
+    let initial = Initial::first(v1(), b"chosen id");
+    let hello = hello(TRACKER, 0);
+    let mut flow = Datagrams::default();
+    let fake = Initial { number: u32::MAX, ..initial };
+    assert_eq!(flow.push(&seal(&fake, &[(0, &hello[..40])])), Sniffed::NeedMore);
+    let named = named(flow.push(&seal(&initial, &[(0, &hello)])));
+    assert_eq!((named.names.first(), named.doubtful), (Some(TRACKER), false));
+}
+
+#[test]
 fn a_hello_with_ech_is_marked() {
     let mut hello = hello(TRACKER, 0);
     extend(&mut hello, &[0xfe, 0x0d, 0, 2, 0, 0]);

@@ -171,7 +171,7 @@ fn a_hello_in_ever_so_many_records_is_given_up() {
     let message = hello(&[extension(51, &[7; 8000]), names(&["tracker.example"])]);
     let stream: Vec<u8> = message.chunks(1).flat_map(|piece| record(22, piece)).collect();
     assert!(stream.len() > MAX_HELD);
-    for stream in [&stream[..], &stream[..MAX_HELD + 1]] {
+    for stream in [&stream[..], &stream[..=MAX_HELD]] {
         assert_eq!(short(&tell_in_every_cut(stream, 5).finished), "too long");
     }
     assert_eq!(short(&tell([&stream[..MAX_HELD]]).finished), "incomplete");
@@ -378,7 +378,7 @@ fn extension(kind: u16, body: &[u8]) -> Vec<u8> {
     [&kind.to_be_bytes(), &len16(body), body].concat()
 }
 
-/// A server_name extension.
+/// A `server_name` extension.
 fn names(all: &[&str]) -> Vec<u8> {
     let entry = |name: &&str| [&[0], &len16(name.as_bytes())[..], name.as_bytes()].concat();
     let list: Vec<u8> = all.iter().flat_map(entry).collect();
