@@ -6,10 +6,8 @@ use crate::core::wire::quic::version::Version;
 use crate::core::wire::quic::write::{Initial, put_crypto};
 
 /// Both families, and from where to where.
-const ENDS: [(&str, &str); 2] = [
-    ("192.0.2.7:50000", "203.0.113.4:443"),
-    ("[2001:db8:7::7]:50000", "[2001:db8::4]:443"),
-];
+const ENDS: [(&str, &str); 2] =
+    [("192.0.2.7:50000", "203.0.113.4:443"), ("[2001:db8:7::7]:50000", "[2001:db8::4]:443")];
 
 #[test]
 fn an_allowed_hello_goes_on_as_it_came_and_is_watched_for_a_while() {
