@@ -66,6 +66,7 @@ fn bare(lab: &Lab, sender: &Sender, family: usize) -> Vec<String> {
 
 /// One way, tried once.
 struct Ran {
+    host: String,
     said: Vec<u8>,
     decoy: Vec<u8>,
     got: Vec<u8>,
@@ -87,8 +88,9 @@ impl Ran {
         };
         let before = |connection: &Connection<'_>| (mode.before)(&wire(connection));
         let opening = |syn: &mut _| (mode.opening)(syn, &said, &decoy);
+        let host = host.to_owned();
         let mut ran =
-            Self { said: said.clone(), decoy: decoy.clone(), got: Vec::new(), reset: false };
+            Self { host, said: said.clone(), decoy: decoy.clone(), got: Vec::new(), reset: false };
         let Some(mut connection) = sender.connect(to, before, opening) else { return ran };
         let steps = (mode.how)(&wire(&connection));
         connection.say(&steps, &said);
@@ -106,6 +108,11 @@ impl Ran {
             Gets::Nothing => self.got.is_empty(),
             Gets::Hello => self.got == self.said,
             Gets::Decoy => self.decoy.starts_with(&self.got),
+            Gets::Other => {
+                let host = self.host.as_bytes();
+                let names = |w: &[u8]| w.eq_ignore_ascii_case(host);
+                !self.got.windows(host.len()).any(names)
+            }
             Gets::Either => self.got == self.said || self.decoy.starts_with(&self.got),
         };
         let common = self.got.iter().zip(&self.said).take_while(|(a, b)| a == b).count();

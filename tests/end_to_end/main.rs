@@ -10,7 +10,6 @@ mod evasion;
 mod faults;
 mod floods;
 mod full_capture;
-
 mod hostile;
 mod integrity;
 mod kills;

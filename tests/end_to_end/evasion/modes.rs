@@ -40,6 +40,8 @@ pub(super) enum Gets {
     Decoy,
     /// All that was said, or nothing of it, or what was judged in its place.
     Either,
+    /// What was judged, in which the server reads another name.
+    Other,
 }
 
 /// What is said.
@@ -176,7 +178,7 @@ impl Mode {
 
     /// An observer cannot know whether the server believes the decoy.
     fn believed(mut self) -> Self {
-        (self.blocked, self.allowed) = (Gets::Decoy, Gets::Decoy);
+        (self.blocked, self.allowed) = (Gets::Decoy, Gets::Either);
         self
     }
 
@@ -347,7 +349,7 @@ fn mixtures() -> Vec<Mode> {
             second.payload = [&w.decoy[..w.middle], &second.payload].concat();
             vec![second, w.part(0, w.middle)]
         })
-        .believed()
+        .misread()
         .in_vain(),
         Mode::segments("seqovl, disorder, after a gap", |w| {
             let mut second = w.part(w.middle, w.end());
@@ -366,13 +368,14 @@ fn mixtures() -> Vec<Mode> {
             rest.seq = rest.seq.wrapping_add(1);
             vec![all, rest]
         })
-        .out_of_band(),
+        .misread()
+        .in_vain(),
         Mode::segments("URG, and nothing is urgent", |w| {
             let mut all = w.all();
             all.flags |= URG;
             vec![all]
         })
-        .out_of_band(),
+        .in_vain(),
     ]
 }
 
@@ -385,10 +388,10 @@ impl Mode {
         self
     }
 
-    /// A byte that is out of band for some servers and not for others.
-    fn out_of_band(mut self) -> Self {
-        self.works = false;
-        self.allowed = Gets::Either;
+    /// Another name stands there for whoever reads it as the server will: what makes a
+    /// byte urgent is taken away, and what came first stays.
+    fn misread(mut self) -> Self {
+        (self.blocked, self.allowed) = (Gets::Other, Gets::Other);
         self
     }
 }
