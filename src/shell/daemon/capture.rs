@@ -12,7 +12,7 @@ use crate::core::wire::udp;
 use crate::request::SetLine;
 use crate::shell::nft::flows::{FAR_V4, FAR_V6, TEST_PORT};
 use crate::shell::put_back::Sent;
-use crate::shell::route::{FlowPlan, Scope};
+use crate::shell::route::{FlowPlan, Scope, Surroundings};
 use crate::shell::tun::Tun;
 
 impl Daemon {
@@ -147,7 +147,18 @@ impl Network {
         }
         let problems = self.test_ways();
         self.routes.set_flows(flows, &self.ends).map_err(|error| said(&error))?;
+        self.tested = self.state_of_filter();
         Ok(problems)
+    }
+
+    /// Whether what a test found may not hold any more.
+    pub(super) fn is_test_stale(&mut self) -> bool {
+        self.routes.flows().is_some() && self.state_of_filter() != self.tested
+    }
+
+    fn state_of_filter(&mut self) -> Option<(u32, Surroundings)> {
+        let generation = self.routes.filter_generation()?;
+        Some((generation, self.routes.surroundings().clone()))
     }
 
     /// Sends packets by every way, which go no further than this host, and looks
@@ -245,6 +256,9 @@ impl Network {
                 break;
             }
             std::thread::sleep(STEP);
+        }
+        if let Err(error) = self.routes.forget_tested() {
+            log::debug!("cannot forget the tests: {error}");
         }
         lost
     }

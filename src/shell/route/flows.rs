@@ -177,6 +177,21 @@ impl Routes {
         self.flows.as_mut().map_or(Ok(Vec::new()), |flows| flows.table.tested())
     }
 
+    /// Forgets those tests.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel says.
+    pub fn forget_tested(&mut self) -> io::Result<()> {
+        self.flows.as_mut().map_or(Ok(()), |flows| flows.table.forget_tested())
+    }
+
+    /// A number that another one takes the place of when a rule of the packet filter
+    /// changes, whoever made it. `None` while no flows are led to us.
+    pub fn filter_generation(&mut self) -> Option<u32> {
+        self.flows.as_mut().and_then(|flows| flows.table.generation())
+    }
+
     /// Makes the table be what was asked for, after the network changed.
     pub(super) fn renew_flows(&mut self) -> Result<(), RouteError> {
         let Some(Flows { table, plan, ends }) = &mut self.flows else { return Ok(()) };

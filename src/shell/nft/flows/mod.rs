@@ -20,7 +20,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use self::chains::{Making, SPARED_PORTS, address_sets};
 use self::sets::{Passed, Ranges};
-use super::message::{Attributes, Batch};
+use super::message::{Attributes, Batch, attributes, body, single};
 use super::{CREATE, EXCLUSIVE, FAMILIES, NEW_TABLE, TABLE_OWNER};
 use crate::core::flow::FiveTuple;
 use crate::core::prefix::Prefix;
@@ -174,6 +174,29 @@ impl FlowTable {
     pub fn tested(&mut self) -> io::Result<Vec<u16>> {
         sets::tested(&mut self.owner)
     }
+
+    /// Forgets the tests.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel says.
+    pub fn forget_tested(&mut self) -> io::Result<()> {
+        let mut batch = Batch::new(NAME);
+        sets::forget_tested(&mut batch);
+        let (bytes, acks) = batch.finish();
+        self.owner.batch(&bytes, acks)
+    }
+
+    /// Which generation of its rules the packet filter has, of all tables together;
+    /// `None` if it does not say.
+    pub fn generation(&mut self) -> Option<u32> {
+        let mut generation = None;
+        let asked = self.owner.dump(&single(GET_GENERATION), |frame| {
+            let ids = attributes(body(frame)).filter(|&(kind, _)| kind == 1);
+            generation = ids.filter_map(|(_, id)| id.first_chunk()).next().copied();
+        });
+        asked.ok().and(generation).map(u32::from_be_bytes)
+    }
 }
 
 /// Removes a table of that name that another program or an older run left.
@@ -212,6 +235,7 @@ pub const TEST_PORT: u16 = 9;
 
 const NAME: &str = "optout_flows";
 const DEL_RULE: u16 = 8; // nf_tables.h, enum nf_tables_msg_types
+const GET_GENERATION: u16 = 16;
 
 #[cfg(test)]
 mod tests;

@@ -210,6 +210,11 @@ pub(super) fn tested(netlink: &mut Netlink) -> io::Result<Vec<u16>> {
     Ok(ports)
 }
 
+/// Forgets the ports that tests came by.
+pub(super) fn forget_tested(batch: &mut Batch) {
+    batch.push(DEL_ELEMENTS, 0, Attributes::default().text(2, TESTED));
+}
+
 /// How many flows are in a set.
 pub(super) fn count(netlink: &mut Netlink, set: Passed) -> io::Result<u64> {
     let mut count = 0;
@@ -218,7 +223,7 @@ pub(super) fn count(netlink: &mut Netlink, set: Passed) -> io::Result<u64> {
 }
 
 fn each_element(netlink: &mut Netlink, set: &str, mut take: impl FnMut(&[u8])) -> io::Result<()> {
-    let question = question(GET_ELEMENTS, Some(NAME), Attributes::default().text(2, set));
+    let question = question(GET_ELEMENTS, Some(NAME), &Attributes::default().text(2, set));
     netlink.dump(&question, |frame| {
         let lists = attributes(body(frame)).filter(|&(kind, _)| kind == 3);
         lists.flat_map(|(_, list)| attributes(list)).for_each(|(_, element)| take(element));
