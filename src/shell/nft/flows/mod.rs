@@ -133,7 +133,9 @@ impl FlowTable {
         has_v6: bool,
     ) -> io::Result<()> {
         let mut batch = Batch::new(NAME);
-        ranges.iter().for_each(|set| set.fill(&mut batch));
+        for set in ranges {
+            set.fill(&mut batch);
+        }
         Making { plan, flows, ends, has_v6, joins: self.joins }.make(&mut batch);
         let (bytes, acks) = batch.finish();
         self.owner.batch(&bytes, acks)
@@ -192,8 +194,8 @@ impl FlowTable {
     pub fn generation(&mut self) -> Option<u32> {
         let mut generation = None;
         let asked = self.owner.dump(&single(GET_GENERATION), |frame| {
-            let ids = attributes(body(frame)).filter(|&(kind, _)| kind == 1);
-            generation = ids.filter_map(|(_, id)| id.first_chunk()).next().copied();
+            let id = attributes(body(frame)).find(|&(kind, _)| kind == 1);
+            generation = id.and_then(|(_, id)| id.first_chunk().copied());
         });
         asked.ok().and(generation).map(u32::from_be_bytes)
     }

@@ -42,7 +42,7 @@ impl Passer {
         let own: Vec<IpAddr> =
             ["192.0.2.2", "2001:db8::2"].map(|text| text.parse().unwrap()).into();
         let thread = thread::spawn(move || {
-            let (mut room, mut back) = ([0; 65_535], Vec::new());
+            let (mut room, mut back) = ([0; 16_000], Vec::new());
             while !ended.load(Ordering::Relaxed) {
                 let Ok(length) = devices[0].recv_now(&mut room) else {
                     thread::sleep(Duration::from_micros(200));
@@ -53,13 +53,13 @@ impl Passer {
                 let opens = packet.protocol == ip::TCP && Segment::parse(&packet).unwrap().opens();
                 if refusing.load(Ordering::Relaxed) {
                     if refuse(&packet, &mut back) {
-                        assert!(put_back.send_back(&back, 1500));
+                        assert!(put_back.send_back(&back));
                     }
                 } else if own.contains(&packet.source) {
                     let sent = if opens { Sent::Undecided } else { Sent::Decided };
-                    put_back.send(packet.bytes, sent, 1500);
+                    put_back.send(packet.bytes, sent);
                 } else {
-                    put_back.forward(packet.bytes, &devices[usize::from(!opens)], 1500);
+                    put_back.forward(packet.bytes, &devices[usize::from(!opens)]);
                 }
             }
         });
