@@ -6,12 +6,15 @@
 //!   client, in order and each once; [`Datagrams`] takes the payloads of a
 //!   client's datagrams, in any order.
 //! - `push` says [`Sniffed::NeedMore`] until there is an outcome; `finish` says
-//!   what is known when no more will come (FIN, the deadline).
+//!   what is known when no more will come (FIN, the deadline). It changes
+//!   nothing: what comes late may be pushed nevertheless.
 //! - Whatever a peer sends: bounded memory, linear time, no panic. What fits in
 //!   one `push` is read where it lies; only what must wait is copied.
-//! - After [`Sniffed::Named`] a stream may name another host: a second
-//!   ClientHello, after `HelloRetryRequest` (RFC 8446 §4.1.4). Push on until
-//!   [`Stream::is_over`].
+//! - After an outcome a stream may name another host: a second ClientHello,
+//!   after `HelloRetryRequest` (RFC 8446 §4.1.4). Push on until
+//!   [`Stream::is_over`]. Such a push says `NeedMore` as long as a second hello
+//!   may be coming, then all names of both; or, when it is clear that there is
+//!   none, the outcome again.
 
 mod datagrams;
 mod names;
@@ -34,7 +37,7 @@ pub enum Sniffed {
     NeedMore,
     /// The client named its host.
     Named(Named),
-    /// It did not, and will not.
+    /// It did not, as far as its first words go.
     Unnamed(Unnamed),
 }
 

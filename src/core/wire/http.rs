@@ -27,15 +27,14 @@ impl<'a> RequestLine<'a> {
     /// Reads a line, with or without its end; `None` if it is no request.
     #[must_use]
     pub fn parse(line: &'a [u8]) -> Option<Self> {
-        let line = line.trim_ascii_end();
         let (method, rest) = cut_at(line, is_blank)?;
-        let rest = rest.trim_ascii();
+        let rest = trim(rest);
         if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
             return None;
         }
         let last = rest.rsplit(|byte| is_blank(*byte)).next()?;
         if let Some(version) = version(last) {
-            let target = rest.strip_suffix(last)?.trim_ascii_end();
+            let target = trim(rest.strip_suffix(last)?);
             return (!target.is_empty()).then_some(Self { method, target, version });
         }
         // HTTP/0.9 knows this one method, and a target without spaces.
@@ -144,10 +143,10 @@ pub const fn is_token(byte: u8) -> bool {
         )
 }
 
-/// Space and tab.
+/// What some server or other takes for a space (RFC 9112 §3).
 #[must_use]
 pub const fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
+    matches!(byte, b' ' | b'\t' | VERTICAL_TAB | FORM_FEED)
 }
 
 /// The whole lines, without their ends.
@@ -163,7 +162,7 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// servers do not mind.
 fn value_of_host(line: &[u8]) -> Option<&[u8]> {
     let (name, value) = cut_at(line, |byte| byte == b':')?;
-    name.trim_ascii().eq_ignore_ascii_case(b"host").then_some(value)
+    trim(name).eq_ignore_ascii_case(b"host").then_some(value)
 }
 
 /// `HTTP/1.1` and its kind.
@@ -200,12 +199,31 @@ fn host_of_authority(authority: &[u8]) -> &[u8] {
     }
 }
 
+/// Takes blanks and ends of lines away on both sides.
+fn trim(mut bytes: &[u8]) -> &[u8] {
+    let is_odd = |byte: u8| is_blank(byte) || matches!(byte, b'\r' | b'\n');
+    while let [first, rest @ ..] = bytes
+        && is_odd(*first)
+    {
+        bytes = rest;
+    }
+    while let [rest @ .., last] = bytes
+        && is_odd(*last)
+    {
+        bytes = rest;
+    }
+    bytes
+}
+
 /// What is before and behind the first byte of a kind.
 fn cut_at(bytes: &[u8], is: impl Fn(u8) -> bool) -> Option<(&[u8], &[u8])> {
     let at = bytes.iter().position(|byte| is(*byte))?;
     let (before, rest) = bytes.split_at_checked(at)?;
     Some((before, rest.split_first()?.1))
 }
+
+const VERTICAL_TAB: u8 = 0x0b;
+const FORM_FEED: u8 = 0x0c;
 
 #[cfg(test)]
 mod tests {

@@ -452,6 +452,25 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_that_is_cut_and_aged_is_a_packet() {
+        for (from, to) in [("192.0.2.1", "203.0.113.2"), ("2001:db8::1", "2001:db8::2")] {
+            let mut out = Vec::new();
+            write_header(&mut out, a(from), a(to), UDP, 9).unwrap();
+            let header = out.len();
+            out.extend(b"nine bytes"[..9].iter());
+            out.truncate(header + 4);
+            mend_length(&mut out, header).unwrap();
+            set_hop_limit(&mut out, 3);
+            out.extend(b"after its end");
+            let packet = Packet::parse(&out).unwrap();
+            assert_eq!((packet.payload, packet.hop_limit()), (&b"nine"[..], 3));
+            assert!(packet.is_plain());
+        }
+        let options = v4(&[1, 1, 1, 0], b"payload");
+        assert!(!Packet::parse(&options).unwrap().is_plain());
+    }
+
+    #[test]
     fn two_families_do_not_fit_in_one_header() {
         let mut out = vec![1];
         let mixed = write_header(&mut out, a("192.0.2.1"), a("2001:db8::2"), TCP, 0);

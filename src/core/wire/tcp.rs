@@ -248,10 +248,10 @@ impl Options<'_> {
         let len = usize::from(self.rest.u8()?).checked_sub(2).ok_or(Malformed("TCP option"))?;
         let body = self.rest.take(len)?;
         Ok(match (kind, body) {
-            (TIMESTAMPS, &[a, b, c, d, e, f, g, h]) => Choice::Timestamps(Timestamps {
-                value: u32::from_be_bytes([a, b, c, d]),
-                echo: u32::from_be_bytes([e, f, g, h]),
-            }),
+            (TIMESTAMPS, body) if body.len() == 8 => {
+                let mut r = Reader::new(body);
+                Choice::Timestamps(Timestamps { value: r.u32()?, echo: r.u32()? })
+            }
             (MD5_SIGNATURE | AUTHENTICATION, _) => Choice::Signature,
             _ => Choice::Other(kind),
         })
@@ -410,6 +410,60 @@ mod tests {
         fin.write(&mut out).unwrap();
         let packet = Packet::parse(&out).unwrap();
         assert_eq!(Segment::parse(&packet).unwrap().end(), 1);
+    }
+
+    #[test]
+    fn bytes_and_timestamps_are_read_as_they_were_written() {
+        for (from, to) in
+            [("192.0.2.1:9", "203.0.113.2:443"), ("[2001:db8::1]:9", "[2001:db8::2]:443")]
+        {
+            let [source, destination] = [from, to].map(|end| end.parse().unwrap());
+            for payload in [&b""[..], b"odd", b"even", &[0xff; 1231]] {
+                for timestamps in [None, Some(Timestamps { value: 0xffff_fff0, echo: 7 })] {
+                    let flags = Flags::ACK | Flags::PSH;
+                    let control = Control { source, destination, flags, ..control() };
+                    let mut out = vec![1; 9];
+                    let carrier = Carrier { control, timestamps, hop_limit: 57, payload };
+                    carrier.write(&mut out).unwrap();
+                    let packet = Packet::parse(&out).unwrap();
+                    let segment = Segment::parse(&packet).unwrap();
+                    assert_eq!((packet.hop_limit(), packet.is_plain()), (57, true));
+                    assert_eq!((segment.flags, segment.payload), (flags, payload));
+                    let want: Vec<_> =
+                        timestamps.map(|of| Ok(Choice::Timestamps(of))).into_iter().collect();
+                    assert_eq!(segment.options().collect::<Vec<_>>(), want);
+
+                    let mut bare = vec![2; 7];
+                    write_without_payload(&mut bare, &packet, &segment).unwrap();
+                    let mut want = Vec::new();
+                    Carrier { payload: &[], ..carrier }.write(&mut want).unwrap();
+                    assert_eq!(bare, want);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn options_are_read_up_to_one_that_cannot_be() {
+        let bad = Err(Malformed("TCP option"));
+        let cut = Err(Malformed("cut short"));
+        let stamps = Choice::Timestamps(Timestamps { value: 1, echo: 2 });
+        for (bytes, want) in [
+            (&[][..], vec![]),
+            (&[1, 1, 1, 1], vec![]),
+            (&[0, 8, 10, 0], vec![]),
+            (&[2, 4, 5, 0xb4, 4, 2, 1, 0], vec![Ok(Choice::Other(2)), Ok(Choice::Other(4))]),
+            (&[8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0], vec![Ok(stamps)]),
+            (&[8, 4, 0, 0], vec![Ok(Choice::Other(8))]),
+            (&[19, 2, 29, 3, 9, 0], vec![Ok(Choice::Signature), Ok(Choice::Signature)]),
+            (&[3, 0, 19, 2], vec![bad]),
+            (&[3, 1, 19, 2], vec![bad]),
+            (&[3, 9, 19, 2], vec![cut]),
+            (&[1, 1, 1, 3], vec![cut]),
+        ] {
+            let options = Options { rest: Reader::new(bytes) };
+            assert_eq!(options.collect::<Vec<_>>(), want, "{bytes:?}");
+        }
     }
 
     fn control() -> Control {

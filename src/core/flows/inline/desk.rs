@@ -89,7 +89,7 @@ impl Desk {
     fn tell(&mut self, at: &Moment<'_>, ruling: &Ruling) {
         let seen = Box::new(Seen {
             tuple: at.case.tuple,
-            client: at.case.client.clone(),
+            client: person(at.case.client),
             host: ruling.host.clone(),
             learnt: ruling.learnt,
             spoken: ruling.spoken,
@@ -143,6 +143,14 @@ impl Desk {
     pub(super) fn release(&mut self) {
         self.handle_timeout(Instant::NEVER);
         self.storms.clear();
+    }
+}
+
+/// The client as a person is told: of whom nothing could be learnt, nothing.
+fn person(client: &Client) -> Client {
+    match client {
+        Client::Host(Some(owner)) if *owner == Owner::default() => Client::Host(None),
+        client => client.clone(),
     }
 }
 

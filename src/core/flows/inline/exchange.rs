@@ -96,6 +96,11 @@ impl Exchange {
         self.put_back(desk, at, None, true);
     }
 
+    /// What was decided when it passed, if it did.
+    pub(super) fn ruling(&self) -> Option<&Ruling> {
+        self.ruling.as_ref()
+    }
+
     /// What was decided when it passed.
     pub(super) fn into_ruling(self) -> Ruling {
         self.ruling.unwrap_or_else(|| Ruling::unknown(Cause::Silent))

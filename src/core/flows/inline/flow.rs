@@ -71,4 +71,4 @@ impl Flow {
 const HEARD: Duration = Duration::from_secs(10);
 
 /// How long a flow that passed is remembered, so that it can be recalled.
-pub(super) const PASSED: Duration = Duration::from_secs(4 * 3600);
+pub(super) const PASSED: Duration = Duration::from_hours(4);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::desk::{Desk, Moment};
 use super::door::Out;
 use super::storms::Manner;
+use super::verdicts::Ruling;
 use crate::core::flow::Protocol;
 use crate::core::flows::refuse::refuse;
 use crate::core::time::Instant;
@@ -17,6 +18,8 @@ pub(super) struct Refused {
     /// Sequence number of its SYN, if it was seen: one with another number begins
     /// another flow.
     pub opened_at: Option<u32>,
+    /// Why.
+    pub ruling: Box<Ruling>,
     manner: Manner,
     /// When its client was told last.
     told: Option<Instant>,
@@ -28,13 +31,14 @@ pub(super) struct Refused {
 
 impl Refused {
     /// One whose ends know, or need not.
-    pub(super) fn new(now: Instant, opened_at: Option<u32>, manner: Manner) -> Self {
-        Self { opened_at, manner, told: None, last: now, to_server: 0 }
+    pub(super) fn new(now: Instant, ruling: &Ruling, manner: Manner) -> Self {
+        let ruling = Box::new(ruling.clone());
+        Self { opened_at: None, ruling, manner, told: None, last: now, to_server: 0 }
     }
 
     /// One that lived, and whose ends do not know that it must not any more.
-    pub(super) fn recalled(now: Instant, manner: Manner) -> Self {
-        Self { to_server: TO_SERVER, ..Self::new(now, None, manner) }
+    pub(super) fn recalled(now: Instant, ruling: &Ruling, manner: Manner) -> Self {
+        Self { to_server: TO_SERVER, ..Self::new(now, ruling, manner) }
     }
 
     /// Its client was told.
@@ -89,7 +93,7 @@ fn reset_onward(at: &Moment<'_>, packet: &Packet<'_>) -> Option<Vec<u8>> {
 }
 
 /// How long a flow is remembered after its last packet.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// Least time between two answers to a client about one flow.
 const BETWEEN: Duration = Duration::from_millis(100);

@@ -105,10 +105,10 @@ impl Storms {
 const MOST: u32 = 30;
 
 /// In what time refusals make a storm.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 
 /// How long nothing is told.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Most pairs of a client and a host.
 const MAX_PAIRS: usize = 1024;

@@ -1,8 +1,9 @@
 //! The flows there are, by tuple, each with a deadline; and each client's share.
 //!
 //! At a bound what is there is kept and what comes is not taken, so that a flood
-//! hurts the one who makes it. Only flows that passed make room: they need us no
-//! more, and are remembered only so that they can be recalled.
+//! hurts the one who makes it. Only flows that need us no more make room: those that
+//! passed, and are remembered only so that they can be recalled, and those whose
+//! ends know that they were refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, DefaultHasher, Hasher};

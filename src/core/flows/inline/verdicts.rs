@@ -70,8 +70,11 @@ impl Case<'_> {
         ruling
     }
 
-    /// Of a flow that passed: the new ruling, if it must not pass any more.
+    /// Of a flow about which this was decided: the new ruling, if it must not be.
     pub(super) fn again(&self, before: &Ruling) -> Option<Ruling> {
+        if before.refusal == Some(Refusal::NamelessDot) {
+            return Some(before.clone()); // no rule said so, so none says otherwise
+        }
         let of_address = self.judge.address(self.address(), self.client);
         let after = match &before.host {
             _ if matches!(of_address, Verdict::Block(_)) => {

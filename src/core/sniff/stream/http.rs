@@ -2,7 +2,7 @@
 //! it nothing is read: the host of the first is what a connection is for.
 
 use super::super::{Cause, Sniffed, Spoken, Unnamed};
-use crate::core::wire::http::{Head, RequestLine, Scanner};
+use crate::core::wire::http::{Head, RequestLine, Scanner, is_blank};
 
 /// Holds a head until it is whole.
 #[derive(Debug, Default)]
@@ -68,7 +68,8 @@ impl Request {
         if !self.begun {
             let end = new.iter().position(|byte| *byte == b'\n');
             let of_line = new.get(..end.unwrap_or(new.len())).unwrap_or_default();
-            if of_line.iter().any(|byte| byte.is_ascii_control() && !b"\t\r".contains(byte)) {
+            let is_odd = |byte: u8| byte.is_ascii_control() && !is_blank(byte) && byte != b'\r';
+            if of_line.iter().any(|byte| is_odd(*byte)) {
                 return Some(other_protocol());
             }
             if end.is_some() {

@@ -60,6 +60,20 @@ fn flows_that_passed_make_room_the_oldest_first() {
 }
 
 #[test]
+fn flows_that_were_refused_make_room_so_that_no_storm_gets_through() {
+    let mut world = World::with(Settings { flows: 10, flows_of_client: 5, ..Settings::default() });
+    let mut tool = Tool::new(false, get("blocked.example"));
+    for port in 0..100 {
+        world.server = Server::default();
+        tool.source.set_port(1000 + port);
+        world.send(&tool.syn().bytes());
+        world.send(&tool.all().bytes());
+        assert_eq!(world.server.taken, 0);
+    }
+    assert_eq!((world.inline.fill().refused, world.inline.counters().over_bound), (5, 0));
+}
+
+#[test]
 fn bytes_that_wait_are_bounded_in_all_and_for_each_client() {
     let settings =
         Settings { flows: 64, flows_of_client: 16, held: 64 << 10, ..Settings::default() };
@@ -140,7 +154,7 @@ fn a_gap_that_is_never_filled_leaves_nothing_behind() {
     assert!(world.inline.fill().held > 0);
     world.pass_time(Duration::from_secs(2));
     assert_eq!((world.inline.fill().held, world.server.taken), (0, 0), "and none goes on");
-    world.pass_time(Duration::from_secs(120));
+    world.pass_time(Duration::from_mins(2));
     assert_eq!((world.inline.fill().undecided, world.inline.poll_timeout().is_some()), (0, true));
 }
 
@@ -160,7 +174,7 @@ fn every_flow_ends_by_itself() {
         }
     }
     for _ in 0..10 {
-        world.pass_time(Duration::from_secs(3600));
+        world.pass_time(Duration::from_hours(1));
     }
     assert_eq!((world.inline.fill(), world.inline.poll_timeout()), (Fill::default(), None));
 }

@@ -43,7 +43,7 @@ impl Client {
             ["192.0.2.7:50000", "203.0.113.4:443"]
         }
         .map(|end| end.parse().unwrap());
-        let (isn, ack) = (ISN, super::server::ISS.wrapping_add(1));
+        let (isn, ack) = (ISN, server::ISS.wrapping_add(1));
         Self { source, destination, isn, ack, stamps: None, stream }
     }
 
@@ -68,7 +68,7 @@ impl Client {
 
     /// The bytes of the stream in this range.
     pub(super) fn real(&self, range: Range<usize>) -> Sent {
-        self.segment(i64::try_from(range.start).unwrap(), &self.stream[range].to_vec())
+        self.segment(i64::try_from(range.start).unwrap(), &self.stream[range])
     }
 
     /// All of them.

@@ -1,4 +1,4 @@
-//! Tools that want us to read other bytes than the server: zapret, GoodbyeDPI,
+//! Tools that want us to read other bytes than the server: zapret, `GoodbyeDPI`,
 //! geneva. Each row says what one mode of one tool sends.
 //!
 //! Each runs in both families, with timestamps and without, for a blocked host and
@@ -51,8 +51,15 @@ impl Run {
         self.send(self.tool.pure_ack());
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "rows are short")]
     fn send(&mut self, sent: Sent) {
         self.world.send(&sent.bytes());
+    }
+
+    fn send_all(&mut self, all: impl IntoIterator<Item = Sent>) {
+        for sent in all {
+            self.send(sent);
+        }
     }
 
     /// In pieces that end at these places.
@@ -140,7 +147,7 @@ fn fragment(header: &[u8], offset: usize, more: bool, data: &[u8]) -> Vec<u8> {
         out.extend((place | u16::from(more)).to_be_bytes());
         out.extend([0, 0, 0, 9]);
     } else {
-        out[6..8].copy_from_slice(&(place / 8 | u16::from(more) << 13).to_be_bytes());
+        out[6..8].copy_from_slice(&((place / 8) | (u16::from(more) << 13)).to_be_bytes());
         out[5] = 9;
     }
     out.extend(data);
@@ -168,7 +175,7 @@ fn try_mode(gets: Gets, said: impl Fn(&str) -> Vec<u8>, rest: &[u8], mode: impl 
         let stream = &run.world.server.stream;
         match gets {
             Real => {
-                assert!(*stream == run.tool.stream, "IPv6 {v6}, timestamps {stamps}: not intact")
+                assert!(*stream == run.tool.stream, "IPv6 {v6}, timestamps {stamps}: not intact");
             }
             Fake => assert!(stream.starts_with(&run.fake), "IPv6 {v6}, timestamps {stamps}"),
         }
@@ -268,7 +275,7 @@ modes! {
             r.zeros(0, cut).ttl(ttl), r.tool.real(0..cut), r.zeros(0, cut).ttl(ttl),
             r.zeros(cut, len - cut).ttl(ttl), r.tool.real(cut..len), r.zeros(cut, len - cut).ttl(ttl),
         ];
-        sent.into_iter().for_each(|sent| r.send(sent));
+        r.send_all(sent);
     };
     zapret_fakedsplit_md5sig_badseq: Real, |r| {
         r.hands();
@@ -277,7 +284,7 @@ modes! {
             r.zeros(0, cut).md5(), r.tool.real(0..cut),
             r.zeros(cut, len - cut).shifted(-10_000), r.tool.real(cut..len),
         ];
-        sent.into_iter().for_each(|sent| r.send(sent));
+        r.send_all(sent);
     };
     zapret_fakeddisorder: Real, |r| {
         r.hands();
@@ -286,7 +293,7 @@ modes! {
             r.zeros(cut, len - cut).ttl(4), r.tool.real(cut..len), r.zeros(cut, len - cut).ttl(4),
             r.zeros(0, cut).ttl(4), r.tool.real(0..cut), r.zeros(0, cut).ttl(4),
         ];
-        sent.into_iter().for_each(|sent| r.send(sent));
+        r.send_all(sent);
     };
     zapret_fakeddisorder_badsum: Real, |r| {
         r.hands();
@@ -295,7 +302,7 @@ modes! {
             r.zeros(cut, len - cut).bad_sum(), r.tool.real(cut..len),
             r.zeros(0, cut).bad_sum(), r.tool.real(0..cut),
         ];
-        sent.into_iter().for_each(|sent| r.send(sent));
+        r.send_all(sent);
     };
     zapret_hostfakesplit: Real, |r| {
         r.hands();
@@ -304,14 +311,14 @@ modes! {
         let sent = [
             r.tool.real(0..from), host(r), r.tool.real(from..to), host(r), r.tool.real(to..len),
         ];
-        sent.into_iter().for_each(|sent| r.send(sent));
+        r.send_all(sent);
     };
     zapret_hostfakesplit_datanoack: Real, |r| {
         r.hands();
         let (from, to, len) = (r.name, r.name + 12, r.len);
         let fake = r.tool.fake(i64::try_from(from).unwrap(), b"fake.example").flags(PSH);
         let sent = [r.tool.real(0..from), fake, r.tool.real(from..to), r.tool.real(to..len)];
-        sent.into_iter().for_each(|sent| r.send(sent));
+        r.send_all(sent);
     };
     zapret_syndata: Real, |r| {
         let syn = r.tool.syn().carrying(&r.fake);
@@ -503,7 +510,7 @@ modes! {
         r.hands();
         let (cut, len) = (r.name, r.len);
         let sent = [r.tool.real(0..cut + 6), r.tool.real(cut - 6..cut + 9), r.tool.real(cut..len)];
-        sent.into_iter().for_each(|sent| r.send(sent));
+        r.send_all(sent);
     };
     geneva_overlap_with_other_bytes: Real, |r| {
         // The first bytes count here, and what the server has is those.

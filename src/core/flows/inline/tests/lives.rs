@@ -43,7 +43,7 @@ fn an_allowed_hello_goes_on_as_it_came_and_its_flow_is_cut_through() {
         for packet in &packets {
             world.send(packet);
         }
-        let onward: Vec<_> = packets[..5].iter().cloned().collect();
+        let onward = packets[..5].to_vec();
         let went: Vec<_> = world.onward.iter().map(|(packet, _)| packet.clone()).collect();
         assert_eq!(went, onward, "byte for byte");
         let decided: Vec<_> = world.onward.iter().map(|(_, decided)| *decided).collect();
@@ -120,9 +120,9 @@ fn http_is_judged_by_its_host() {
 
 #[test]
 fn a_hello_in_pieces_waits_for_its_last_piece() {
-    both(|mut world, mut tool| {
+    both(|_, mut tool| {
         for (name, whole) in [("open.example", true), ("blocked.example", false)] {
-            world = world_of(tool.source.is_ipv6());
+            let mut world = world_of(tool.source.is_ipv6());
             tool.stream = hello(name);
             shake_hands(&mut world, &tool);
             let len = tool.stream.len();
@@ -479,6 +479,24 @@ fn new_rules_recall_what_passed_and_free_what_was_refused() {
         world.rules.lax = true;
         world.rejudge();
         assert_eq!(world.inline.fill(), Fill::default());
+    });
+}
+
+#[test]
+fn new_rules_meet_flows_that_passed_and_are_still_with_us() {
+    both(|mut world, mut tool| {
+        world.rules.lax = true;
+        tool.stream = [hello("blocked.example"), after_hello()].concat();
+        shake_hands(&mut world, &tool);
+        let len = hello("blocked.example").len();
+        world.send(&tool.real(0..len).bytes());
+        world.rules.lax = false;
+        world.rejudge();
+        world.rejudge();
+        assert_eq!(world.inline.fill().refused, 1, "one change more does not free it");
+        world.send(&tool.real(len..tool.stream.len()).bytes());
+        assert_eq!((world.server.stream.len(), world.server.resets), (len, 1));
+        assert_eq!(world.back.len(), 1);
     });
 }
 

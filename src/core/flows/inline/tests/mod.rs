@@ -18,6 +18,7 @@ use crate::core::host::HostName;
 use crate::core::rule::Answer;
 use crate::core::sniff::Cause;
 use crate::core::verdict::{RuleRef, Stop, Why};
+use crate::core::wire::tcp::Flags;
 use client::Client as Tool;
 use server::Server;
 
@@ -246,7 +247,7 @@ fn datagram(from: &str, to: &str, payload: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What a client says after its hello: ChangeCipherSpec, Finished, a request.
+/// What a client says after its hello: `ChangeCipherSpec`, Finished, a request.
 fn after_hello() -> Vec<u8> {
     let mut bytes = record(20, &[1]);
     bytes.extend(record(23, &[9; 53]));

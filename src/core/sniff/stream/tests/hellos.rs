@@ -231,7 +231,7 @@ fn a_hello_that_never_ends_says_at_the_deadline_what_it_had_said() {
     assert_eq!(short(&tell([&stream[..in_name]]).finished), "incomplete");
 }
 
-/// S12
+/// S12, and S14: the client of a server that speaks first, or a TLS that comes later.
 #[test]
 fn a_protocol_that_we_do_not_read_is_told_at_once() {
     for first in [

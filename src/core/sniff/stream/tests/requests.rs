@@ -11,6 +11,7 @@ macro_rules! requests {
 }
 
 requests! {
+    // H1
     host_of_any_case: b"GET / HTTP/1.1\r\nhoSt: T.example\r\n\r\n" => "t.example";
     no_space: b"GET / HTTP/1.1\r\nHost:t.example\r\n\r\n" => "t.example";
     tab: b"GET / HTTP/1.1\r\nHost:\tt.example\t\r\n\r\n" => "t.example";
@@ -48,21 +49,30 @@ requests! {
     odd_host: b"GET / HTTP/1.1\r\nHost: <b>\r\n\r\n" => "malformed";
     longer_names_are_others: b"GET / HTTP/1.1\r\nX-Host: a.example\r\nHosts: a.example\r\n\r\n"
         => "it names no host";
+    // S14
     connect: b"CONNECT t.example:443 HTTP/1.1\r\nHost: t.example:443\r\n\r\n" => "t.example";
     connect_without_host: b"CONNECT t.example:443 HTTP/1.0\r\n\r\n\x16\x03\x01" => "t.example";
     connect_to_ipv6: b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\n\r\n"
         => "an address instead of a name";
+    // H1 again
     star: b"OPTIONS * HTTP/1.1\r\nHost: t.example\r\n\r\n" => "t.example";
     unknown_method: b"M-SEARCH * HTTP/1.1\r\nHost: t.example\r\n\r\n" => "t.example";
     method_of_any_case: b"get / http/1.1\r\nhost: t.example\r\n\r\n" => "t.example";
     more_spaces: b"GET   /   HTTP/1.1  \r\nHost: t.example\r\n\r\n" => "t.example";
     tabs_in_the_first_line: b"GET\t/\tHTTP/1.1\r\nHost: t.example\r\n\r\n" => "t.example";
     spaces_in_the_target: b"GET /a b HTTP/1.1\r\nHost: t.example\r\n\r\n" => "t.example";
+    other_spaces_in_the_first_line: b"GET\x0b/\x0cHTTP/1.1\r\nHost: t.example\r\n\r\n"
+        => "t.example";
+    other_spaces_behind_a_uri: b"GET http://t.example\x0bHTTP/1.1\r\n\r\n" => "t.example";
+    other_spaces_at_the_name: b"GET / HTTP/1.1\r\n\x0bHost\x0b:\x0bt.example\x0c\r\n\r\n"
+        => "t.example";
+    // H2
     leading_crlf: b"\r\n\r\nGET / HTTP/1.1\r\nHost: t.example\r\n\r\n" => "t.example";
     leading_lf: b"\nGET / HTTP/1.1\r\nHost: t.example\r\n\r\n" => "t.example";
     bare_lf: b"GET / HTTP/1.1\nHost: t.example\n\n" => "t.example";
     bare_lf_at_the_end: b"GET / HTTP/1.1\r\nHost: t.example\r\n\n" => "t.example";
     many_cr: b"GET / HTTP/1.1\r\r\nHost: t.example\r\r\n\r\r\n" => "t.example";
+    // H4
     upgrade_to_h2c: b"GET / HTTP/1.1\r\nHost: t.example\r\nConnection: Upgrade, HTTP2-Settings\r\n\
         Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n" => "t.example";
     websocket: b"GET /chat HTTP/1.1\r\nHost: t.example\r\nUpgrade: websocket\r\n\
@@ -70,8 +80,10 @@ requests! {
     http_0_9: b"GET /\r\n" => "it names no host";
     http_0_9_with_lines_behind: b"GET /\r\nHost: a.example\r\n\r\n" => "it names no host";
     http_0_9_of_a_proxy: b"GET http://t.example/\r\n" => "t.example";
+    // H3
     pipelined: b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\nGET / HTTP/1.1\r\nHost: b.example\r\n\r\n"
         => "a.example";
+    // H5
     body: b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 99999999999999999999999\r\n\r\n\
         Host: b.example\r\n\r\n" => "a.example";
     smuggled: b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\
@@ -112,7 +124,7 @@ fn the_version_is_told() {
     }
 }
 
-/// H1
+/// H1: whatever of it a server believes.
 #[test]
 fn more_than_one_host_is_doubtful() {
     let doubtful = |request: &[u8]| match sniff(request) {
