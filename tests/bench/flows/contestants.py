@@ -72,7 +72,7 @@ def optout(*wrap):
         if process.poll() is not None:
             raise Failed(f"ended with {process.returncode}: {last_word('optout')}")
         counted = status()
-        say(f"optout: {counted['flows']}")
+        say(f"optout: { {key: value for key, value in counted['flows'].items() if value} }")
         if not counted["flows"]["put_back"]:
             raise Failed(f"it looks into no flow: {'; '.join(counted['problems']) or 'and says not why'}")
     finally:

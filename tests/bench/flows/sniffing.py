@@ -1,32 +1,29 @@
-"""What it costs to read a name: the example programs that measure it, in their own words."""
+"""What it costs to read a name: the example program that measures it."""
 
+import json
 import os
 import subprocess
 
-from lab import SERVER_CORE, note
+from lab import SERVER_CORE, note, table
 
 from .contestants import Failed, built
 
 
 def sniffing():
-    """Each program by name → the lines that it printed, or why there are none."""
-    programs = os.environ.get("SNIFF_BENCHES", "").split()
-    rows = {os.path.basename(program): one(program) for program in programs}
-    return rows or {"sniffing": {"errors": {"ns": "not measured: there is no example program for it here"}}}
-
-
-def one(program):
+    """What is read → ns for each flow; or why there are no figures."""
     try:
-        done = subprocess.run(["taskset", "-c", SERVER_CORE, built(os.path.basename(program), program)], text=True,
-                              capture_output=True, timeout=120)
-    except (Failed, subprocess.TimeoutExpired) as error:
-        return {"errors": {"ns": str(error)}}
-    if done.returncode:
-        return {"errors": {"ns": (done.stderr.strip() or f"ended with {done.returncode}").splitlines()[-1]}}
-    return {"lines": done.stdout.splitlines()}
+        program = built("sniff_bench", os.environ["SNIFF_BENCH"])
+        done = subprocess.run(["taskset", "-c", SERVER_CORE, program, "--json"], text=True, capture_output=True,
+                              timeout=120)
+        if done.returncode:
+            raise Failed((done.stderr.strip() or f"ended with {done.returncode}").splitlines()[-1])
+        return {row["what"]: row["ns"] for row in json.loads(done.stdout)}
+    except (Failed, OSError, ValueError, KeyError, subprocess.TimeoutExpired) as error:
+        return {"error": str(error)}
 
 
 def show(rows):
-    for name, row in rows.items():
-        for line in [*row.get("lines", []), *row.get("errors", {}).values()]:
-            note(f"{name}: {line}")
+    if "error" in rows:
+        note(f"sniffing: {rows['error']}")
+    else:
+        table(["a flow is read", "ns"], [[what, f"{ns:.0f}"] for what, ns in rows.items()])
