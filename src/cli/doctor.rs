@@ -1,13 +1,14 @@
 //! `optout doctor`
 
 use std::io;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use crate::cli::offline;
 use crate::cli::page::{Ink, Page, ink, plain};
 use crate::request::{Request, Response};
 use crate::shell::control::client::{ClientError, Daemon};
-use crate::shell::doctor::{self, Check, Reached, State};
+use crate::shell::doctor::{self, Check, Reached, ResolverUse, State};
 
 /// Find what keeps optout from doing its job here
 ///
@@ -30,7 +31,8 @@ impl Doctor {
     ) -> anyhow::Result<ExitCode> {
         let resolvers = offline::encrypted_resolvers();
         let now = page.look.now.as_second();
-        let facts = doctor::gather(reach(daemon), offline::ours(), &resolvers, now);
+        let mut facts = doctor::gather(reach(daemon), offline::ours(), &resolvers, now);
+        facts.resolver_use = resolver_use(daemon, now);
         let checks = doctor::examine(&facts);
         let problems = checks.iter().any(|check| check.state == State::Problem);
         if self.json {
@@ -49,6 +51,19 @@ fn reach(daemon: &mut dyn Daemon) -> Reached {
         Err(ClientError::NotRunning(_)) => Reached::NotRunning,
         Err(error) => Reached::Unasked(error.to_string()),
     }
+}
+
+/// `None` if the journal cannot be asked: what is wrong then is told elsewhere.
+fn resolver_use(daemon: &mut dyn Daemon, now: i64) -> Option<ResolverUse> {
+    let mut found = ResolverUse::default();
+    let request = Request::Log(ResolverUse::query(now));
+    let answered = daemon.ask_each(&request, &mut |response| {
+        if let Response::Log(line) = response {
+            found.add(&line);
+        }
+        ControlFlow::Continue(())
+    });
+    answered.ok().map(|()| found)
 }
 
 fn show(checks: &[Check], page: &mut Page<'_>) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::core::event::{Event, Kind, Learnt, Outcome, Traffic};
 use crate::core::flow::Protocol;
-use crate::core::flows::inline::{self, Seen};
+use crate::core::flows::inline::{self, Refusal, Seen};
 use crate::core::policy::Policy;
 use crate::core::sniff::Spoken;
 use crate::core::verdict::{RuleText, Verdict, Via};
@@ -38,22 +38,21 @@ pub(super) fn event(seen: &Seen, policy: &Policy) -> (Event, Traffic) {
 fn said(seen: &Seen) -> Option<Learnt> {
     Some(match (seen.spoken?, seen.tuple.protocol) {
         (Spoken::Http(..) | Spoken::Http2, _) => Learnt::Http,
-        (Spoken::Quic(_), _) => Learnt::Quic,
         (_, Protocol::Udp) => Learnt::Quic,
         (_, Protocol::Tcp) => Learnt::Tls,
     })
 }
 
 fn evidence(seen: &Seen, policy: &Policy) -> Option<(Arc<RuleText>, Via)> {
+    if seen.refusal == Some(Refusal::NamelessDot) {
+        return Some((nameless(), Via::Address));
+    }
     let to = seen.tuple.destination;
     match (seen.verdict.rule(), &seen.host) {
         (Some(rule), Some(host)) if seen.learnt != inline::Learnt::Address => {
             Some((policy.rule_text(rule, host.as_str()), Via::Name))
         }
         (Some(rule), _) => Some((policy.rule_text(rule, &to.ip().to_string()), Via::Address)),
-        (None, None) if seen.refused && to.port() == DNS_OVER_TLS => {
-            Some((nameless(), Via::Address))
-        }
         (None, _) => None,
     }
 }
@@ -68,7 +67,6 @@ fn nameless() -> Arc<RuleText> {
     })
 }
 
-const DNS_OVER_TLS: u16 = 853; // RFC 7858 §3.1
 const RESOLVERS: &str = "encrypted resolvers";
 const NAMELESS: &str = "DNS over TLS without a name (port 853)";
 const BYPASS: &str = "bypass"; // key of the pack of encrypted resolvers

@@ -1,10 +1,15 @@
 //! Packets in, packets out: what only the engine as a whole can show.
 
+mod clients;
+mod flows;
+mod knowing;
+
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::*;
+use crate::core::event::Traffic;
 use crate::core::list::Format;
 use crate::core::rule::{Answer, Rule, Scope};
 use crate::core::rules;
@@ -21,10 +26,34 @@ struct Home {
 #[derive(Debug, Default)]
 struct Outs {
     packets: Vec<Vec<u8>>,
-    searches: usize,
+    onward: Vec<Onward>,
+    recalled: Vec<FiveTuple>,
+    asked: Vec<(AskId, Vec<u8>)>,
+    searches: Vec<SearchId>,
     replies: usize,
     seen: Vec<Event>,
+    traffic: Vec<Option<Traffic>>,
     wait: Option<Instant>,
+}
+
+/// A packet that was sent on its way.
+#[derive(Debug)]
+struct Onward {
+    packet: Vec<u8>,
+    decided: bool,
+    host: bool,
+}
+
+impl Outs {
+    fn add(&mut self, later: Self) {
+        self.packets.extend(later.packets);
+        self.onward.extend(later.onward);
+        self.recalled.extend(later.recalled);
+        self.searches.extend(later.searches);
+        self.seen.extend(later.seen);
+        self.traffic.extend(later.traffic);
+        self.wait = later.wait;
+    }
 }
 
 impl Home {
@@ -49,14 +78,22 @@ impl Home {
         loop {
             match self.engine.poll() {
                 Output::Packet(packet) => outs.packets.push(packet.to_vec()),
-                Output::WhoOwns { .. } => outs.searches += 1,
+                Output::Onward { packet, decided, host } => {
+                    outs.onward.push(Onward { packet: packet.to_vec(), decided, host });
+                }
+                Output::Recall(tuple) => outs.recalled.push(tuple),
+                Output::Ask { ask, message, .. } => outs.asked.push((ask, message.to_vec())),
+                Output::WhoOwns { search, .. } => outs.searches.push(search),
                 Output::Reply { .. } => outs.replies += 1,
-                Output::Seen(event, _) => outs.seen.push(event),
+                Output::Seen(event, traffic) => {
+                    outs.seen.push(event);
+                    outs.traffic.push(traffic);
+                }
                 Output::Wait(until) => {
                     outs.wait = until;
                     return outs;
                 }
-                _ => {}
+                Output::Forget { .. } => {}
             }
         }
     }
@@ -67,7 +104,8 @@ impl Home {
         let last = fragments.pop().unwrap();
         for fragment in fragments {
             let outs = self.input(Input::Packet(&fragment));
-            assert!(outs.packets.is_empty() && outs.seen.is_empty() && outs.searches == 0);
+            assert!(outs.onward.is_empty());
+            assert!(outs.packets.is_empty() && outs.seen.is_empty() && outs.searches.is_empty());
         }
         self.input(Input::Packet(&last))
     }
@@ -130,7 +168,7 @@ fn a_program_cannot_make_us_keep_long_questions_for_their_owner() {
             let mut home = Home::new();
             home.input(Input::OwnAddresses(vec![host.ip()]));
             let outs = home.send(host, resolver, &question(RecordType::A, padding));
-            assert_eq!((outs.searches == 1, outs.packets.is_empty()), (searched, searched));
+            assert_eq!((outs.searches.len() == 1, outs.packets.is_empty()), (searched, searched));
         }
     }
 }

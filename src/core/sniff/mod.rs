@@ -22,7 +22,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use datagrams::Datagrams;
-pub use names::Names;
+pub use names::{Names, NotAdded};
 pub use stream::Stream;
 
 /// What the first bytes of a flow say.
@@ -37,6 +37,48 @@ pub enum Sniffed {
     Unnamed(Unnamed),
 }
 
+impl Sniffed {
+    /// What there is to say of a client that said these hosts, as it wrote them.
+    pub fn from_hosts<'a>(
+        hosts: impl IntoIterator<Item = &'a [u8]>,
+        spoken: Spoken,
+        ech: bool,
+    ) -> Self {
+        let mut names = Names::new();
+        let mut odd = None;
+        for host in hosts {
+            odd = odd.max(names.push(host).err());
+        }
+        if !names.is_empty() {
+            let doubtful = odd.is_some() || names.iter().nth(1).is_some();
+            return Self::Named(Named { names, spoken, ech, doubtful });
+        }
+        let cause = match odd {
+            None => Cause::NoName,
+            Some(NotAdded::Address) => Cause::Address,
+            Some(NotAdded::Malformed | NotAdded::TooMany) => Cause::Malformed,
+        };
+        Self::Unnamed(Unnamed { cause, spoken: Some(spoken), ech })
+    }
+
+    /// Both together, of one flow: every name of either counts.
+    fn and(self, later: Self) -> Self {
+        match (self, later) {
+            (Self::Named(mut named), Self::Named(later)) => {
+                named.doubtful |= later.doubtful || named.names != later.names;
+                named.ech |= later.ech;
+                for name in later.names.iter() {
+                    // What there is no room for is doubted already: it differs.
+                    let _ = named.names.push(name.as_bytes());
+                }
+                Self::Named(named)
+            }
+            (Self::Named(named), Self::NeedMore | Self::Unnamed(_)) => Self::Named(named),
+            (_, later) => later,
+        }
+    }
+}
+
 /// A flow whose client said whom it wants.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Named {
@@ -47,7 +89,8 @@ pub struct Named {
     pub spoken: Spoken,
     /// The client sent encrypted_client_hello: `names` is the outer name only.
     pub ech: bool,
-    /// The bytes can be read in two ways, and `names` has the names of both.
+    /// The bytes can be read in two ways, and `names` has the names of both. So
+    /// it is where more than one host was said, or one beside it that is no name.
     pub doubtful: bool,
 }
 

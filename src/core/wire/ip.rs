@@ -88,6 +88,21 @@ impl<'a> Packet<'a> {
             && self.source != self.destination
     }
 
+    /// How many routers it may still pass: time to live in IPv4, hop limit in IPv6.
+    #[must_use]
+    pub fn hop_limit(&self) -> u8 {
+        let at = if self.source.is_ipv4() { V4_TTL_AT } else { V6_HOP_LIMIT_AT };
+        self.bytes.get(at).copied().unwrap_or_default()
+    }
+
+    /// Whether nothing stands between the IP header and the payload: no options,
+    /// no extension headers.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let header = if self.source.is_ipv4() { V4_HEADER } else { V6_HEADER };
+        self.bytes.len() - self.payload.len() == header
+    }
+
     fn parse_v4(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut r = Reader::new(bytes);
         let [version_and_length, _service] = r.array()?;
@@ -278,11 +293,48 @@ pub fn join_header(
     } else {
         put(header, 2, len);
         put(header, 6, 0); // flags and offset
-        put(header, 10, 0);
-        let checksum = Sum::default().with(header).checksum();
-        put(header, 10, checksum);
+        mend_checksum(header);
     }
     Ok(())
+}
+
+/// Makes the length in the header right again that `packet` begins with, once
+/// its end is cut off, and the header's checksum.
+///
+/// # Errors
+///
+/// [`Unwritable::TooLong`] if no length field can say how long it is.
+pub fn mend_length(packet: &mut [u8], header_len: usize) -> Result<(), Unwritable> {
+    let v6 = packet.first().is_some_and(|first| first >> 4 == 6);
+    let counted = packet.len().saturating_sub(if v6 { V6_HEADER } else { 0 });
+    let len = u16::try_from(counted).map_err(|_| Unwritable::TooLong(counted))?;
+    let Some(header) = packet.get_mut(..header_len) else { return Ok(()) };
+    if v6 {
+        put(header, 4, len);
+    } else {
+        put(header, 2, len);
+        mend_checksum(header);
+    }
+    Ok(())
+}
+
+/// Sets how many routers `packet` may still pass. It has no options if it is IPv4:
+/// it is of our own making.
+pub fn set_hop_limit(packet: &mut [u8], hop_limit: u8) {
+    let v6 = packet.first().is_some_and(|first| first >> 4 == 6);
+    if let Some(field) = packet.get_mut(if v6 { V6_HOP_LIMIT_AT } else { V4_TTL_AT }) {
+        *field = hop_limit;
+    }
+    if let (false, Some(header)) = (v6, packet.get_mut(..V4_HEADER)) {
+        mend_checksum(header);
+    }
+}
+
+/// Sums up an IPv4 header anew.
+fn mend_checksum(header: &mut [u8]) {
+    put(header, 10, 0);
+    let checksum = Sum::default().with(header).checksum();
+    put(header, 10, checksum);
 }
 
 fn put(header: &mut [u8], at: usize, value: u16) {
@@ -350,12 +402,14 @@ pub const V6_HEADER: usize = 40;
 
 const HOP_LIMIT: u8 = 64; // RFC 1700, and what every host sends
 
+const V4_TTL_AT: usize = 8; // RFC 791 §3.1
 const V4_PROTOCOL_AT: usize = 9; // RFC 791 §3.1
 const V4_DONT_FRAGMENT: u16 = 0x4000; // RFC 791 §3.1
 const V4_MORE: u16 = 0x2000; // RFC 791 §3.1
 const V4_OFFSET: u16 = 0x1fff; // in 8-byte units; RFC 791 §3.1
 
 const V6_PROTOCOL_AT: usize = 6; // RFC 8200 §3
+const V6_HOP_LIMIT_AT: usize = 7; // RFC 8200 §3
 const V6_MORE: u16 = 0x0001; // RFC 8200 §4.5
 const V6_OFFSET: u16 = 0xfff8; // RFC 8200 §4.5
 
@@ -395,6 +449,25 @@ mod tests {
         let ours = Packet::parse(&out).unwrap();
         assert_eq!((ours.source, ours.destination), (a("2001:db8::1"), a("2001:db8::2")));
         assert_eq!((ours.payload, ours.protocol_at), (&b"hello"[..], 6));
+    }
+
+    #[test]
+    fn a_packet_that_is_cut_and_aged_is_a_packet() {
+        for (from, to) in [("192.0.2.1", "203.0.113.2"), ("2001:db8::1", "2001:db8::2")] {
+            let mut out = Vec::new();
+            write_header(&mut out, a(from), a(to), UDP, 9).unwrap();
+            let header = out.len();
+            out.extend(b"nine bytes"[..9].iter());
+            out.truncate(header + 4);
+            mend_length(&mut out, header).unwrap();
+            set_hop_limit(&mut out, 3);
+            out.extend(b"after its end");
+            let packet = Packet::parse(&out).unwrap();
+            assert_eq!((packet.payload, packet.hop_limit()), (&b"nine"[..], 3));
+            assert!(packet.is_plain());
+        }
+        let options = v4(&[1, 1, 1, 0], b"payload");
+        assert!(!Packet::parse(&options).unwrap().is_plain());
     }
 
     #[test]

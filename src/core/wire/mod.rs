@@ -10,10 +10,13 @@ use thiserror::Error;
 use crate::core::wire::reader::Short;
 
 pub mod checksum;
+pub mod http;
 pub mod icmp;
 pub mod ip;
+pub mod quic;
 pub mod reader;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 
 /// These bytes are not what they claim to be. Count it and drop them.

@@ -1,4 +1,4 @@
-//! TCP segments (RFC 9293 §3.1): read, and written without payload or options.
+//! TCP segments (RFC 9293 §3.1): read, and written with no other option than timestamps.
 
 use std::net::SocketAddr;
 use std::ops::BitOr;
@@ -40,8 +40,12 @@ impl Flags {
     pub const SYN: Self = Self(0x02);
     /// Reset the connection.
     pub const RST: Self = Self(0x04);
+    /// The receiver need not wait for more before it hands on what it has.
+    pub const PSH: Self = Self(0x08);
     /// The acknowledgment number counts.
     pub const ACK: Self = Self(0x10);
+    /// The urgent pointer counts: receivers take a byte out of the stream (RFC 6093 §3.1).
+    pub const URG: Self = Self(0x20);
 
     /// Whether all of `these` are set.
     #[must_use]
@@ -108,6 +112,13 @@ impl<'a> Segment<'a> {
     #[must_use]
     pub const fn opens(&self) -> bool {
         self.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0 | Flags::ACK.0) == Flags::SYN.0
+    }
+
+    /// The options, as receivers read them: up to the end of the list, or to one
+    /// whose length cannot be.
+    #[must_use]
+    pub fn options(&self) -> Options<'a> {
+        Options { rest: Reader::new(self.options) }
     }
 
     /// The sequence number after this segment: SYN and FIN count (RFC 9293 §3.4).
@@ -182,6 +193,156 @@ impl Control {
     }
 }
 
+/// An option that a verdict may depend on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Choice {
+    /// Timestamps (RFC 7323 §3.2).
+    Timestamps(Timestamps),
+    /// A signature: MD5 (RFC 2385) or authentication (RFC 5925). Who did not ask
+    /// for one drops what has one.
+    Signature,
+    /// Any other, by its kind.
+    Other(u8),
+}
+
+/// What the timestamps option says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timestamps {
+    /// The sender's clock.
+    pub value: u32,
+    /// What the sender last read on the other's.
+    pub echo: u32,
+}
+
+/// Reads the options of a segment, one after the other.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    rest: Reader<'a>,
+}
+
+impl Iterator for Options<'_> {
+    type Item = Result<Choice, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.rest.u8().ok()? {
+                END_OF_OPTIONS => {
+                    self.rest = Reader::new(&[]);
+                    return None;
+                }
+                NO_OPERATION => {}
+                kind => {
+                    let read = self.choice(kind);
+                    if read.is_err() {
+                        self.rest = Reader::new(&[]);
+                    }
+                    return Some(read);
+                }
+            }
+        }
+    }
+}
+
+impl Options<'_> {
+    fn choice(&mut self, kind: u8) -> Result<Choice, Malformed> {
+        let len = usize::from(self.rest.u8()?).checked_sub(2).ok_or(Malformed("TCP option"))?;
+        let body = self.rest.take(len)?;
+        Ok(match (kind, body) {
+            (TIMESTAMPS, body) if body.len() == 8 => {
+                let mut r = Reader::new(body);
+                Choice::Timestamps(Timestamps { value: r.u32()?, echo: r.u32()? })
+            }
+            (MD5_SIGNATURE | AUTHENTICATION, _) => Choice::Signature,
+            _ => Choice::Other(kind),
+        })
+    }
+}
+
+/// A segment of ours that carries bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Carrier<'a> {
+    /// Its header.
+    pub control: Control,
+    /// The only option it has, if any.
+    pub timestamps: Option<Timestamps>,
+    /// How many routers it may pass.
+    pub hop_limit: u8,
+    /// What it carries.
+    pub payload: &'a [u8],
+}
+
+impl Carrier<'_> {
+    /// Empties `out` and writes the segment into it, as a whole IP packet.
+    ///
+    /// # Errors
+    ///
+    /// [`Unwritable`]; then `out` is empty.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Unwritable> {
+        let Control { source, destination, sequence, acknowledgment, flags, window } = self.control;
+        let mut options = [0; TIMESTAMPS_OPTION];
+        if let Some(Timestamps { value, echo }) = self.timestamps {
+            options[..4].copy_from_slice(&[NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10]);
+            options[4..8].copy_from_slice(&value.to_be_bytes());
+            options[8..].copy_from_slice(&echo.to_be_bytes());
+        }
+        let options = if self.timestamps.is_some() { &options[..] } else { &[] };
+        let len = HEADER + options.len() + self.payload.len();
+        ip::write_header(out, source.ip(), destination.ip(), ip::TCP, len)?;
+        ip::set_hop_limit(out, self.hop_limit);
+
+        let mut header = [0; HEADER];
+        header[0..2].copy_from_slice(&source.port().to_be_bytes());
+        header[2..4].copy_from_slice(&destination.port().to_be_bytes());
+        header[4..8].copy_from_slice(&sequence.to_be_bytes());
+        header[8..12].copy_from_slice(&acknowledgment.to_be_bytes());
+        header[12] = if options.is_empty() { 5 << 4 } else { 8 << 4 }; // words
+        header[13] = flags.0;
+        header[14..16].copy_from_slice(&window.to_be_bytes());
+        let sum = Sum::pseudo_header(source.ip(), destination.ip(), ip::TCP, len);
+        let sum = sum.with(&header).with(options).with(self.payload);
+        header[16..18].copy_from_slice(&sum.checksum().to_be_bytes());
+        out.extend_from_slice(&header);
+        out.extend_from_slice(options);
+        out.extend_from_slice(self.payload);
+        Ok(())
+    }
+}
+
+/// Empties `out` and writes `packet` into it without the bytes that `segment`,
+/// which is in it, carries. All else stays as it is.
+///
+/// # Errors
+///
+/// [`Unwritable`] cannot happen for a packet that was read from the wire.
+pub fn write_without_payload(
+    out: &mut Vec<u8>,
+    packet: &Packet<'_>,
+    segment: &Segment<'_>,
+) -> Result<(), Unwritable> {
+    out.clear();
+    let kept = packet.bytes.len() - segment.payload.len();
+    let header_len = packet.bytes.len() - packet.payload.len();
+    out.extend_from_slice(packet.bytes.get(..kept).unwrap_or_default());
+    ip::mend_length(out, header_len)?;
+    let len = kept - header_len;
+    let Some(tcp) = out.get_mut(header_len..) else { return Ok(()) };
+    if let Some(field) = tcp.get_mut(CHECKSUM_AT..CHECKSUM_AT + 2) {
+        field.fill(0);
+    }
+    let sum = Sum::pseudo_header(packet.source, packet.destination, ip::TCP, len).with(tcp);
+    if let Some(field) = tcp.get_mut(CHECKSUM_AT..CHECKSUM_AT + 2) {
+        field.copy_from_slice(&sum.checksum().to_be_bytes());
+    }
+    Ok(())
+}
+
+const CHECKSUM_AT: usize = 16; // RFC 9293 §3.1
+const END_OF_OPTIONS: u8 = 0; // RFC 9293 §3.2
+const NO_OPERATION: u8 = 1; // RFC 9293 §3.2
+const TIMESTAMPS: u8 = 8; // RFC 7323 §3.2
+const MD5_SIGNATURE: u8 = 19; // RFC 2385 §3.0
+const AUTHENTICATION: u8 = 29; // RFC 5925 §2.2
+const TIMESTAMPS_OPTION: usize = 12; // two no-operations before it; RFC 7323 appendix A
 const HEADER: usize = 20; // without options, in bytes; RFC 9293 §3.1
 
 #[cfg(test)]
@@ -249,6 +410,60 @@ mod tests {
         fin.write(&mut out).unwrap();
         let packet = Packet::parse(&out).unwrap();
         assert_eq!(Segment::parse(&packet).unwrap().end(), 1);
+    }
+
+    #[test]
+    fn bytes_and_timestamps_are_read_as_they_were_written() {
+        for (from, to) in
+            [("192.0.2.1:9", "203.0.113.2:443"), ("[2001:db8::1]:9", "[2001:db8::2]:443")]
+        {
+            let [source, destination] = [from, to].map(|end| end.parse().unwrap());
+            for payload in [&b""[..], b"odd", b"even", &[0xff; 1231]] {
+                for timestamps in [None, Some(Timestamps { value: 0xffff_fff0, echo: 7 })] {
+                    let flags = Flags::ACK | Flags::PSH;
+                    let control = Control { source, destination, flags, ..control() };
+                    let mut out = vec![1; 9];
+                    let carrier = Carrier { control, timestamps, hop_limit: 57, payload };
+                    carrier.write(&mut out).unwrap();
+                    let packet = Packet::parse(&out).unwrap();
+                    let segment = Segment::parse(&packet).unwrap();
+                    assert_eq!((packet.hop_limit(), packet.is_plain()), (57, true));
+                    assert_eq!((segment.flags, segment.payload), (flags, payload));
+                    let want: Vec<_> =
+                        timestamps.map(|of| Ok(Choice::Timestamps(of))).into_iter().collect();
+                    assert_eq!(segment.options().collect::<Vec<_>>(), want);
+
+                    let mut bare = vec![2; 7];
+                    write_without_payload(&mut bare, &packet, &segment).unwrap();
+                    let mut want = Vec::new();
+                    Carrier { payload: &[], ..carrier }.write(&mut want).unwrap();
+                    assert_eq!(bare, want);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn options_are_read_up_to_one_that_cannot_be() {
+        let bad = Err(Malformed("TCP option"));
+        let cut = Err(Malformed("cut short"));
+        let stamps = Choice::Timestamps(Timestamps { value: 1, echo: 2 });
+        for (bytes, want) in [
+            (&[][..], vec![]),
+            (&[1, 1, 1, 1], vec![]),
+            (&[0, 8, 10, 0], vec![]),
+            (&[2, 4, 5, 0xb4, 4, 2, 1, 0], vec![Ok(Choice::Other(2)), Ok(Choice::Other(4))]),
+            (&[8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0], vec![Ok(stamps)]),
+            (&[8, 4, 0, 0], vec![Ok(Choice::Other(8))]),
+            (&[19, 2, 29, 3, 9, 0], vec![Ok(Choice::Signature), Ok(Choice::Signature)]),
+            (&[3, 0, 19, 2], vec![bad]),
+            (&[3, 1, 19, 2], vec![bad]),
+            (&[3, 9, 19, 2], vec![cut]),
+            (&[1, 1, 1, 3], vec![cut]),
+        ] {
+            let options = Options { rest: Reader::new(bytes) };
+            assert_eq!(options.collect::<Vec<_>>(), want, "{bytes:?}");
+        }
     }
 
     fn control() -> Control {

@@ -3,7 +3,7 @@
 use crate::core::verdict::Mode;
 use crate::request::Status;
 use crate::shell::doctor::facts::{Facts, Family, Ours, PolicyRule, Reached, Tun};
-use crate::shell::doctor::{Check, State};
+use crate::shell::doctor::{Check, ResolverUse, State};
 
 /// All findings.
 pub(super) fn examine(facts: &Facts) -> Vec<Check> {
@@ -16,6 +16,7 @@ pub(super) fn examine(facts: &Facts) -> Vec<Check> {
     checks.extend(tunnels(facts));
     checks.extend(upstreams(facts));
     checks.push(bypass(facts));
+    checks.extend(facts.resolver_use.as_ref().map(ResolverUse::check));
     checks.extend(lists(facts));
     checks.push(clock(facts));
     checks

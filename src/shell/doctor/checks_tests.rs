@@ -84,6 +84,7 @@ fn sound() -> Facts {
             answer: Ok(Duration::from_millis(7)),
         }],
         flows: Vec::new(),
+        resolver_use: Some(ResolverUse::default()),
         clock: Clock { now: NOW, synchronised: Some(true) },
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::{Config, RULE_PRIORITIES};
 use crate::request::Status;
+use crate::shell::doctor::resolver_use::ResolverUse;
 use crate::shell::doctor::sockets::Flow;
 
 /// Everything that is judged.
@@ -29,6 +30,8 @@ pub struct Facts {
     pub probes: Vec<Probe>,
     /// Live flows to encrypted resolvers.
     pub flows: Vec<Flow>,
+    /// Who went to encrypted resolvers lately; `None` if the journal cannot be asked.
+    pub resolver_use: Option<ResolverUse>,
     /// The clock.
     pub clock: Clock,
 }

@@ -14,7 +14,8 @@ use crate::shell::doctor::{probe, routing};
 /// Collects everything. `daemon`: what asking it for its status gave.
 /// `ours`: what the configuration reserves for us. `resolvers`: addresses of known
 /// encrypted resolvers.
-/// `now`: seconds since 1970 (UTC). Sends each upstream one question.
+/// `now`: seconds since 1970 (UTC). Sends each upstream one question. The journal
+/// is the caller's to ask: [`Facts::resolver_use`] is `None`.
 #[must_use]
 pub fn gather(daemon: Reached, ours: Ours, resolvers: &[Prefix], now: i64) -> Facts {
     let routing = routing::read();
@@ -33,6 +34,7 @@ pub fn gather(daemon: Reached, ours: Ours, resolvers: &[Prefix], now: i64) -> Fa
         tunnels: routing.tunnels,
         probes,
         flows: flows(resolvers),
+        resolver_use: None,
         clock: Clock { now, synchronised: synchronised() },
     }
 }

@@ -7,12 +7,14 @@ use serde::Serialize;
 
 pub use facts::{Clock, Facts, Family, Link, Ours, PolicyRule, Probe, Reached, Tun};
 pub use gather::gather;
+pub use resolver_use::ResolverUse;
 pub use sockets::Flow;
 
 mod checks;
 mod facts;
 mod gather;
 mod probe;
+mod resolver_use;
 mod routing;
 mod sockets;
 

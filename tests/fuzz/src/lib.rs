@@ -1,4 +1,4 @@
-//! What the targets of list formats share: bytes are read as a list, and all that
+//! What targets share. For list formats: bytes are read as a list, and all that
 //! comes out is looked at.
 
 use std::sync::Arc;
@@ -6,7 +6,22 @@ use std::sync::Arc;
 use optout::core::host::HostName;
 use optout::core::list::{Fault, Format, Guard, Options, Reader};
 use optout::core::rule::{Action, Device, Limits, Rule, Scope, Subject};
+use optout::core::sniff::Sniffed;
 use regex::bytes::RegexBuilder;
+
+/// Looks at the names that a sniffer found.
+///
+/// # Panics
+///
+/// If there is none, or one is not in the form of a host name.
+pub fn look_at_named(outcome: &Sniffed) {
+    let Sniffed::Named(named) = outcome else { return };
+    assert!(named.names.first().is_some(), "named, but not how");
+    for name in named.names.iter() {
+        let host: HostName = name.parse().expect("a host name");
+        assert_eq!(host.as_str(), name, "in normal form");
+    }
+}
 
 /// Reads `bytes` as a list of this format, as such lists are read by default and with
 /// options that the first byte chooses.

@@ -11,246 +11,283 @@
 //!
 //! A packet that is put back [`Out::Onward`] with `decided` takes its flow past
 //! us: the kernel sends the rest on without asking. So only that goes on
-//! decided which leaves nothing open.
+//! decided which leaves nothing open. A SYN is never decided, and the kernel must
+//! ask about each: whoever reuses a port may want another host.
 //!
 //! # What the server gets
 //!
 //! Until the verdict, nothing of what the client says; afterwards exactly the
 //! bytes that were judged, in segments of ours where the client's could be read
-//! in another way (overlaps, options that make a server drop them, hop limits
-//! that do not reach it).
+//! in another way (overlaps, IP options, urgent bytes, clocks that go back). What a
+//! server would not take is dropped, so that it decides nothing: segments without
+//! ACK or with an ACK that the handshake does not explain, with a signature that
+//! was not offered, with an older clock or a lower hop limit than the SYN had.
+//! A client that sends any of the former stays with us until its flow ends, and
+//! where judged bytes were it is those that go on again.
+//!
+//! What cannot be known here: whether a segment was lost on the way to the server,
+//! and what it acknowledged. A client that is slower than a minute, or a packet of
+//! which no byte was seen for want of room, passes without a name.
+//!
+//! # Floods
+//!
+//! Flows and held bytes are bounded, in all and for each client; at a bound what
+//! is there stays. Flows for which there is no room pass unseen, decided, and are
+//! counted as `over_bound`: 50,000 first datagrams in a second cost a client its
+//! own share and nobody else's. Segments for which there is no room to wait are
+//! dropped; clients send them again.
 
-use std::net::IpAddr;
-use std::time::Duration;
+mod begin;
+mod connection;
+mod course;
+mod desk;
+mod door;
+mod ends;
+mod exchange;
+mod facts;
+mod flow;
+mod held;
+mod put_back;
+mod refused;
+mod storms;
+mod table;
+mod verdicts;
 
-use crate::core::flow::{Client, FiveTuple, Owner};
-use crate::core::host::HostName;
-use crate::core::sniff::{Cause, Spoken};
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+
+use crate::core::flow::{Client, FiveTuple, Owner, Protocol};
+use crate::core::flows::refuse::refuse;
 use crate::core::time::Instant;
 use crate::core::verdict::Verdict;
-use crate::core::wire::ip::Packet;
+use crate::core::wire::ip::{self, Packet};
+use crate::core::wire::tcp::Segment;
+use crate::core::wire::udp::Datagram;
 
-/// What the engine knows that decides about a flow.
-pub trait Judge {
-    /// What the rules say of `host` when `client` connects to it.
-    fn host(&self, host: &str, client: &Client) -> Verdict;
-
-    /// What the rules say of an address.
-    fn address(&self, address: IpAddr, client: &Client) -> Verdict;
-
-    /// The names that our own answers gave to `client` for `address` and that may
-    /// still be believed.
-    fn answered(&self, client: &Client, address: IpAddr, found: &mut dyn FnMut(&HostName));
-
-    /// Whether a verdict may depend on the program, so that it must be known first.
-    fn depends_on_program(&self) -> bool;
-}
-
-/// Bounds. Every one of them holds whatever clients send.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Most flows that are undecided, refused or remembered.
-    pub flows: usize,
-    /// Most of these of one client.
-    pub flows_of_client: usize,
-    /// Most bytes of packets that are held, of all flows together.
-    pub held: usize,
-    /// How long bytes of a TCP flow wait for the rest of a hello. Then they go
-    /// on, undecided, and are looked at further.
-    pub patience: Duration,
-    /// The same for datagrams.
-    pub patience_udp: Duration,
-    /// Refuse DNS over TLS (port 853) that names no resolver, as Android's
-    /// automatic mode speaks it, so that it asks in plain text, which we see.
-    pub refuse_nameless_dot: bool,
-    /// Random; for what a client must not foresee.
-    pub seed: u64,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            flows: 16_384,
-            flows_of_client: 4096,
-            held: 4 << 20,
-            patience: Duration::from_secs(2),
-            patience_udp: Duration::from_millis(500),
-            refuse_nameless_dot: true,
-            seed: 0,
-        }
-    }
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Out {
-    /// Send this packet of the client on its way.
-    Onward {
-        /// The packet.
-        packet: Vec<u8>,
-        /// Its flow may pass from now on: the kernel need not ask again.
-        decided: bool,
-        /// It is of this host, not of a device behind it.
-        host: bool,
-    },
-    /// Send this packet to the client, as from its server.
-    Back(Vec<u8>),
-    /// The flow passed before and must not any more: have the kernel ask again.
-    Recall(FiveTuple),
-    /// Find out whose flow this is, and call [`Inline::handle_owner`].
-    WhoOwns(FiveTuple),
-    /// This is what is known and decided about a flow. Once for each flow that
-    /// was looked into, and once more if the verdict changed.
-    Seen(Box<Seen>),
-}
-
-/// A flow, and what was decided about it.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// Who talks to whom.
-    pub tuple: FiveTuple,
-    /// The same, as a person sees it.
-    pub client: Client,
-    /// The host that decided, if any is known.
-    pub host: Option<HostName>,
-    /// How it was learnt, or why not.
-    pub learnt: Learnt,
-    /// The protocol, where it was recognised.
-    pub spoken: Option<Spoken>,
-    /// The hello was an encrypted one: `host` is the outer name.
-    pub ech: bool,
-    /// What the rules say.
-    pub verdict: Verdict,
-    /// What was done: refused, or not.
-    pub refused: bool,
-    /// Bytes that the client sent so far and we saw.
-    pub bytes: u64,
-    /// From its first packet until now.
-    pub age: Duration,
-}
-
-/// How the host of a flow was learnt.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Learnt {
-    /// The client said it.
-    Said,
-    /// All names that we answered with this address agree.
-    Answers,
-    /// The address itself is named by a rule.
-    Address,
-    /// It is not known, for this reason.
-    Not(Cause),
-}
-
-/// What was counted since the start.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counters {
-    /// Flows that were looked into.
-    pub flows: u64,
-    /// Of these, refused.
-    pub refused: u64,
-    /// Of these, passed with a name.
-    pub named: u64,
-    /// Of these, passed without.
-    pub unnamed: u64,
-    /// Packets of clients that were put back.
-    pub put_back: u64,
-    /// Segments and datagrams that were dropped: broken, out of every window,
-    /// made to be read in two ways.
-    pub dropped: u64,
-    /// Flows that were passed or refused unseen, because a bound was reached.
-    pub over_bound: u64,
-    /// Names whose refusals were changed from resets to silence, because the
-    /// client would not stop.
-    pub storms: u64,
-}
-
-/// How much there is now.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Fill {
-    /// Flows that wait for their verdict.
-    pub undecided: usize,
-    /// Flows that are refused, and remembered so that they stay so.
-    pub refused: usize,
-    /// Flows that passed and are remembered, so that they can be recalled.
-    pub passed: usize,
-    /// Bytes that are held.
-    pub held: usize,
-}
+use desk::{Desk, Moment};
+pub use door::{Counters, Fill, Judge, Learnt, Out, Refusal, Seen, Settings};
+use flow::{Flow, State};
+use table::{Bounds, Table};
+use verdicts::Case;
 
 /// The flows that are looked into. See the module's contract.
 #[derive(Debug)]
 pub struct Inline {
-    settings: Settings,
-    counters: Counters,
-    out: std::collections::VecDeque<Out>,
+    table: Table<Flow>,
+    desk: Desk,
+}
+
+/// A packet, and all that is known before anything is decided about it.
+#[derive(Clone, Copy)]
+struct Arrival<'a> {
+    now: Instant,
+    judge: &'a dyn Judge,
+    client: &'a Client,
+    tuple: FiveTuple,
+    packet: &'a Packet<'a>,
+    what: Transport<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Transport<'a> {
+    Tcp(Segment<'a>),
+    Udp(Datagram<'a>),
 }
 
 impl Inline {
     /// No flows yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, counters: Counters::default(), out: std::collections::VecDeque::new() }
+        let Settings { flows, flows_of_client, held, seed, .. } = settings;
+        let bounds = Bounds {
+            slots: flows,
+            slots_of_member: flows_of_client,
+            held,
+            held_of_member: held / flows.max(1) * flows_of_client.min(flows),
+        };
+        Self { table: Table::new(bounds, seed), desk: Desk::new(settings) }
     }
 
     /// Takes a whole packet of `client` to somebody else.
     pub fn handle_packet(
         &mut self,
-        _now: Instant,
-        _judge: &dyn Judge,
+        now: Instant,
+        judge: &dyn Judge,
         client: &Client,
         packet: &Packet<'_>,
     ) {
-        let host = matches!(client, Client::Host(_));
-        self.counters.put_back += 1;
-        self.out.push_back(Out::Onward { packet: packet.bytes.to_vec(), decided: true, host });
+        let (what, protocol, ports) = match packet.protocol {
+            ip::TCP => match Segment::parse(packet) {
+                Ok(of) => {
+                    (Transport::Tcp(of), Protocol::Tcp, (of.source_port, of.destination_port))
+                }
+                Err(_) => return self.desk.drop(),
+            },
+            ip::UDP => match Datagram::parse(packet) {
+                Ok(of) => {
+                    (Transport::Udp(of), Protocol::Udp, (of.source_port, of.destination_port))
+                }
+                Err(_) => return self.desk.drop(),
+            },
+            _ => return self.other(judge, client, packet),
+        };
+        if !packet.is_answerable() {
+            // There is nobody to refuse it to, and no flow.
+            return self.desk.onward(client, packet.bytes.to_vec(), false);
+        }
+        let tuple = FiveTuple {
+            protocol,
+            source: SocketAddr::new(packet.source, ports.0),
+            destination: SocketAddr::new(packet.destination, ports.1),
+        };
+        self.arrive(&Arrival { now, judge, client, tuple, packet, what });
     }
 
     /// Takes the answer to [`Out::WhoOwns`].
     pub fn handle_owner(
         &mut self,
-        _now: Instant,
-        _judge: &dyn Judge,
-        _tuple: FiveTuple,
-        _owner: Owner,
+        now: Instant,
+        judge: &dyn Judge,
+        tuple: FiveTuple,
+        owner: Owner,
     ) {
+        self.desk.handle_owner(tuple, &owner);
+        let Some(flow) = self.table.find(&tuple) else { return };
+        if flow.client != Client::Host(None) {
+            return;
+        }
+        flow.client = Client::Host(Some(owner));
+        flow.owner_until = None;
+        if let State::Owned(_) = flow.state {
+            self.is_owned(now, judge, &tuple);
+        }
     }
 
     /// Takes the passing of time.
-    pub fn handle_timeout(&mut self, _now: Instant, _judge: &dyn Judge) {}
+    pub fn handle_timeout(&mut self, now: Instant, judge: &dyn Judge) {
+        self.desk.handle_timeout(now);
+        while let Some(tuple) = self.table.due(now) {
+            let Some(flow) = self.table.find(&tuple) else { break };
+            let deadline = deadline_of(flow, &self.desk.settings);
+            if deadline > now {
+                self.table.set_deadline(&tuple, deadline);
+                continue;
+            }
+            self.is_due(now, judge, tuple);
+        }
+    }
 
     /// When to call [`Inline::handle_timeout`] next. Early is harmless.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.table.next_deadline().into_iter().chain(self.desk.poll_timeout()).min()
     }
 
-    /// The rules are others now: flows that passed and may no more are recalled.
-    pub fn rejudge(&mut self, _now: Instant, _judge: &dyn Judge) {}
+    /// The rules are others now: flows that passed and may no more are recalled,
+    /// and flows that were refused begin anew.
+    pub fn rejudge(&mut self, now: Instant, judge: &dyn Judge) {
+        for tuple in self.table.tuples() {
+            let Some(flow) = self.table.find(&tuple) else { continue };
+            match &flow.state {
+                State::Refused(_) => drop(self.table.remove(&tuple)),
+                State::Passed(before, _) => {
+                    let case = Case { judge, client: &flow.client, tuple };
+                    if let Some(ruling) = case.again(before) {
+                        self.recall(now, judge, tuple, &ruling);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
 
     /// Lets everything go that is held, and forgets all flows.
-    pub fn release(&mut self, _now: Instant) {}
+    pub fn release(&mut self, now: Instant) {
+        for tuple in self.table.tuples() {
+            let Some(mut flow) = self.table.remove(&tuple) else { continue };
+            let (at, state) = parts(&mut flow, now, &verdicts::Anything, tuple, 0);
+            match state {
+                State::Owned(packets) => {
+                    for packet in packets.drain(..) {
+                        self.desk.onward(at.case.client, packet, true);
+                    }
+                }
+                State::Connection(connection) => connection.release(&mut self.desk, &at),
+                State::Exchange(exchange) => exchange.release(&mut self.desk, &at),
+                State::Heard { .. } | State::Refused(_) | State::Passed(..) => {}
+            }
+        }
+        self.desk.release();
+    }
 
     /// What is to be done; `None` if nothing is left.
     pub fn poll(&mut self) -> Option<Out> {
-        self.out.pop_front()
+        self.desk.pop()
     }
 
     /// What was counted so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.counters
+        self.desk.counters()
     }
 
     /// How much there is now.
     #[must_use]
     pub fn fill(&self) -> Fill {
-        Fill::default()
+        let mut fill = Fill { held: self.table.held(), ..Fill::default() };
+        for flow in self.table.values() {
+            match flow.state {
+                State::Refused(_) => fill.refused += 1,
+                State::Passed(..) => fill.passed += 1,
+                _ => fill.undecided += 1,
+            }
+        }
+        fill
     }
 
     /// The bounds.
     #[must_use]
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.desk.settings
     }
+
+    /// Neither TCP nor UDP: an address rule decides, and nothing else.
+    fn other(&mut self, judge: &dyn Judge, client: &Client, packet: &Packet<'_>) {
+        if let Verdict::Block(_) = judge.address(packet.destination, client) {
+            let mut answer = Vec::new();
+            if refuse(packet, &mut answer) {
+                self.desk.push(Out::Back(answer));
+            }
+        } else {
+            self.desk.onward(client, packet.bytes.to_vec(), false);
+        }
+    }
+
+    fn arrive(&mut self, arrival: &Arrival<'_>) {
+        let known = self.table.find(&arrival.tuple);
+        match (known, arrival.what) {
+            (None, _) => self.begin(arrival),
+            (Some(_), Transport::Tcp(segment)) if segment.opens() => self.opens(arrival, &segment),
+            (Some(_), _) => self.goes_on(arrival),
+        }
+    }
+}
+
+fn deadline_of(flow: &Flow, settings: &Settings) -> Instant {
+    flow.deadline(settings.patience, settings.patience_udp)
+}
+
+fn parts<'a>(
+    flow: &'a mut Flow,
+    now: Instant,
+    judge: &'a dyn Judge,
+    tuple: FiveTuple,
+    room: usize,
+) -> (Moment<'a>, &'a mut State) {
+    let Flow { client, since, owner_until, bytes, state } = flow;
+    let case = Case { judge, client, tuple };
+    let (since, owner_until, bytes) = (*since, *owner_until, *bytes);
+    (Moment { now, case, since, owner_until, bytes, room }, state)
 }

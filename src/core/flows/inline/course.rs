@@ -1,0 +1,139 @@
+//! How a flow goes on, and what becomes of it.
+
+use super::connection::Fate;
+use super::flow::{self, Flow, State};
+use super::table::Member;
+use super::{Arrival, Inline, Judge, Transport, deadline_of, parts};
+use crate::core::flow::{Client, FiveTuple, Owner};
+use crate::core::time::Instant;
+use crate::core::wire::ip::Packet;
+use crate::core::wire::tcp::{Flags, Segment};
+
+impl Inline {
+    /// A packet of a flow that stands in the table.
+    pub(super) fn goes_on(&mut self, arrival: &Arrival<'_>) {
+        let Arrival { now, judge, tuple, packet, .. } = *arrival;
+        let room = self.table.room(Member::from(arrival.client));
+        let Some(flow) = self.table.find(&tuple) else { return };
+        let payload = match &arrival.what {
+            Transport::Tcp(segment) => segment.payload,
+            Transport::Udp(datagram) => datagram.payload,
+        };
+        flow.bytes += payload.len() as u64;
+        let (at, state) = parts(flow, now, judge, tuple, room);
+        let desk = &mut self.desk;
+        let fate = match (state, &arrival.what) {
+            (State::Owned(packets), _) => {
+                let held: usize = packets.iter().map(Vec::len).sum();
+                if packets.len() < MAX_OWNED
+                    && held + packet.bytes.len() <= room.min(MAX_OWNED_BYTES)
+                {
+                    packets.push(packet.bytes.to_vec());
+                }
+                Fate::Stay
+            }
+            (State::Heard { acks, last }, Transport::Tcp(segment)) => {
+                if !segment.payload.is_empty() {
+                    return self.hears_bytes(arrival);
+                }
+                (*acks, *last) = (acks.saturating_add(1), now);
+                let passes = *acks >= HEARD_ACKS && !ends(segment);
+                desk.onward(at.case.client, packet.bytes.to_vec(), passes);
+                if passes || ends(segment) { Fate::End } else { Fate::Stay }
+            }
+            (State::Connection(connection), Transport::Tcp(segment)) => {
+                connection.handle(desk, &at, packet, segment)
+            }
+            (State::Exchange(exchange), Transport::Udp(datagram)) => {
+                exchange.handle(desk, &at, packet.bytes, datagram.payload)
+            }
+            (State::Refused(refused), _) => {
+                refused.handle(desk, &at, packet);
+                Fate::Stay
+            }
+            (State::Passed(..), _) => {
+                let last = matches!(&arrival.what, Transport::Tcp(segment) if ends(segment));
+                desk.onward(at.case.client, packet.bytes.to_vec(), !last);
+                Fate::Stay
+            }
+            // A tuple has one protocol, and so has its state.
+            (State::Heard { .. } | State::Connection(_) | State::Exchange(_), _) => Fate::Stay,
+        };
+        self.settle_fate(now, judge, tuple, fate);
+    }
+
+    pub(super) fn is_due(&mut self, now: Instant, judge: &dyn Judge, tuple: FiveTuple) {
+        let Some(flow) = self.table.find(&tuple) else { return };
+        let (at, state) = parts(flow, now, judge, tuple, 0);
+        let fate = match state {
+            State::Owned(_) => {
+                flow.client = Client::Host(Some(Owner::default()));
+                flow.owner_until = None;
+                return self.is_owned(now, judge, &tuple);
+            }
+            State::Connection(connection) => connection.handle_timeout(&mut self.desk, &at),
+            State::Exchange(exchange) => exchange.handle_timeout(&mut self.desk, &at),
+            State::Heard { .. } | State::Refused(_) | State::Passed(..) => Fate::End,
+        };
+        self.settle_fate(now, judge, tuple, fate);
+    }
+
+    /// It is known whose this flow is, or that it will not be: its packets are
+    /// taken as if they came now.
+    pub(super) fn is_owned(&mut self, now: Instant, judge: &dyn Judge, tuple: &FiveTuple) {
+        let Some(Flow { client, state: State::Owned(packets), .. }) = self.table.remove(tuple)
+        else {
+            return;
+        };
+        for packet in packets {
+            if let Ok(packet) = Packet::parse(&packet) {
+                self.handle_packet(now, judge, &client, &packet);
+            }
+        }
+    }
+
+    fn settle_fate(&mut self, now: Instant, judge: &dyn Judge, tuple: FiveTuple, fate: Fate) {
+        match fate {
+            Fate::Stay => self.settle(&tuple),
+            Fate::End => drop(self.table.remove(&tuple)),
+            Fate::Pass => self.is_passed(now, tuple),
+            Fate::Refuse(ruling) => self.refuse_live(now, judge, tuple, &ruling),
+        }
+    }
+
+    /// What the flow holds, and when it is to be looked at, may be otherwise now.
+    pub(super) fn settle(&mut self, tuple: &FiveTuple) {
+        let Some(flow) = self.table.find(tuple) else { return };
+        let (weight, deadline) = (flow.weight(), deadline_of(flow, &self.desk.settings));
+        self.table.weigh(tuple, weight);
+        self.table.hasten(tuple, deadline);
+    }
+
+    fn is_passed(&mut self, now: Instant, tuple: FiveTuple) {
+        let Some(flow) = self.table.find(&tuple) else { return };
+        let before = std::mem::replace(&mut flow.state, State::Owned(Vec::new()));
+        let ruling = match before {
+            State::Connection(connection) => connection.into_ruling(),
+            State::Exchange(exchange) => exchange.into_ruling(),
+            other => return flow.state = other,
+        };
+        flow.state = State::Passed(Box::new(ruling), now);
+        self.table.spare_it(&tuple);
+        self.table.weigh(&tuple, 0);
+        self.table.set_deadline(&tuple, now + flow::PASSED);
+    }
+}
+
+fn ends(segment: &Segment<'_>) -> bool {
+    segment.flags.has(Flags::RST) || segment.flags.has(Flags::FIN)
+}
+
+/// Most packets of a flow that wait until it is known whose it is.
+const MAX_OWNED: usize = 8;
+
+/// Most bytes of them.
+const MAX_OWNED_BYTES: usize = 12 * 1024;
+
+/// After so many acknowledgments a connection that we never saw begin passes: its
+/// client only listens. Those that end a connection are fewer.
+const HEARD_ACKS: u8 = 4;
