@@ -67,7 +67,7 @@ pub(super) struct Full {
 
 /// A number, or a range as text.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a port")]
+#[serde(untagged, expecting = "wanted a port")]
 pub(super) enum Ports {
     One(i64),
     Range(String),

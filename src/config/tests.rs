@@ -314,7 +314,7 @@ mistakes! {
     ports_backwards: "[full]\nexclude_ports = [\"6889-6881\"]"
         => r#"2: "full.exclude_ports" cannot hold "6889-6881"; write a port, 1 to 65535, or ports like "6881-6889""#;
     port_that_is_true: "[full]\nexclude_ports = [true]"
-        => r#"2: "full.exclude_ports" cannot be true; write a port, 1 to 65535, or ports like "6881-6889""#;
+        => r#"2: "full.exclude_ports" cannot be [true]; write a port, 1 to 65535, or ports like "6881-6889""#;
     exempt_device_unknown: "[full]\nexclude_clients = [\"tv\"]"
         => r#"2: "full.exclude_clients" cannot hold "tv"; write an address, a prefix or the name of one of [[devices]]"#;
     exempt_address_is_a_name: "[full]\nexclude_addresses = [\"a.example\"]"

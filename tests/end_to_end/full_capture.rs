@@ -68,6 +68,13 @@ fn used(daemon: &Daemon<'_>) -> u64 {
     sets.map(|set| set["used"].as_u64().expect("a number")).sum()
 }
 
+/// Waits until so many flows passed.
+#[track_caller]
+fn wait_until_used(daemon: &Daemon<'_>, wanted: u64, what: &str) {
+    let there = within(Duration::from_secs(8), || (used(daemon) >= wanted).then_some(()));
+    assert!(there.is_some(), "{what}: {}", status(daemon));
+}
+
 #[test]
 fn only_the_beginning_of_a_flow_comes_by() {
     isolated(|| {
@@ -103,12 +110,10 @@ fn nothing_is_lost_when_capture_is_switched_during_transfers() {
         let transfers = everyone();
         thread::sleep(Duration::from_secs(1));
         assert!(daemon.ok(&["capture", "full"]).starts_with("Capture is full"));
-        thread::sleep(Duration::from_secs(1));
-        let passed = used(&daemon);
-        assert!(passed >= 4, "flows that began before: {}", status(&daemon));
+        wait_until_used(&daemon, 4, "flows that began before");
         for how in [&["capture", "selective"], &["capture", "full"]] {
             daemon.ok(how);
-            assert!(used(&daemon) >= passed, "the sets stay: {}", status(&daemon));
+            assert!(used(&daemon) >= 4, "the sets stay: {}", status(&daemon));
         }
         let more = everyone();
         thread::sleep(Duration::from_secs(1));
@@ -140,8 +145,7 @@ fn flows_go_on_when_optout_is_killed() {
             .into_iter()
             .flat_map(|node| [false, true].map(|v6| slowly(node, v6)))
             .collect();
-        thread::sleep(Duration::from_secs(1));
-        assert!(used(&daemon) >= 4, "{}", status(&daemon));
+        wait_until_used(&daemon, 4, "before the kill");
         daemon.kill9();
         assert_eq!(fetch(lab.phone(), false), hash, "a new flow");
         assert_whole(transfers, &hash, "killed");

@@ -106,6 +106,12 @@ pub(super) fn body(frame: &[u8]) -> &[u8] {
 pub(super) struct Attributes(Vec<u8>);
 
 impl Attributes {
+    /// The bytes of them all.
+    #[cfg(test)]
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// Adds plain bytes.
     pub(super) fn bytes(mut self, kind: u16, value: &[u8]) -> Self {
         let length = u16::try_from(ATTRIBUTE + value.len()).expect("an attribute of ours is short");

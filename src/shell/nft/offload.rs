@@ -24,19 +24,22 @@ fn flow_table() -> Option<String> {
     let question = question(GET_FLOW_TABLES, None, &Attributes::default());
     let ask = Netlink::netfilter().and_then(|mut netlink| {
         netlink.dump(&question, |frame| {
-            let text = |wanted| {
-                let value = attributes(body(frame)).find(|&(kind, _)| kind == wanted)?.1;
-                Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned())
-            };
-            if let (None, Some(table), Some(name)) = (&found, text(1), text(2)) {
-                found = Some(format!("flowtable {name} in table {table}"));
-            }
+            found = found.take().or_else(|| named(body(frame)));
         })
     });
     if let Err(error) = ask {
         log::debug!("nft: flow tables cannot be read: {error}");
     }
     found
+}
+
+/// What a flow table is called, by its attributes.
+fn named(body: &[u8]) -> Option<String> {
+    let text = |wanted| {
+        let value = attributes(body).find(|&(kind, _)| kind == wanted)?.1;
+        Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned())
+    };
+    Some(format!("flowtable {} in table {}", text(2)?, text(1)?))
 }
 
 /// Whether a configuration of OpenWrt's firewall says so. It has `option NAME 'VALUE'`.
@@ -61,12 +64,19 @@ mod tests {
     use crate::shell::netns_test::{isolated, sh};
 
     #[test]
-    fn a_flow_table_is_found() {
-        isolated("shell::nft::offload::tests::a_flow_table_is_found", || {
+    fn a_flow_table_is_called_by_its_name_and_table() {
+        let answer = Attributes::default().number(4, 1).text(1, "fw").text(2, "fast").into_bytes();
+        assert_eq!(named(&answer).as_deref(), Some("flowtable fast in table fw"));
+        for length in 0..answer.len() - 4 {
+            assert_eq!(named(&answer[..length]), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_flow_table_none_is_found() {
+        isolated("shell::nft::offload::tests::where_there_is_no_flow_table_none_is_found", || {
+            sh("nft add table inet fw");
             assert_eq!(flow_table(), None);
-            sh("ip link add lan type dummy
-                nft 'table inet fw { flowtable fast { hook ingress priority 0; devices = { lan }; }; }'");
-            assert_eq!(flow_table().as_deref(), Some("flowtable fast in table fw"));
         });
     }
 
