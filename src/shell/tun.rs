@@ -186,6 +186,15 @@ fn explain(name: &str, error: tun::Error) -> TunError {
     }
 }
 
+/// The name of our second device, after that of the first.
+pub(crate) fn second(first: &str) -> String {
+    let stem = first.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = first.get(stem.len()..).and_then(|number| number.parse::<u64>().ok());
+    let name = format!("{stem}{}", number.map_or(1, |number| number.saturating_add(1)));
+    // Too long by one at most; then what comes first gives way.
+    name.get(name.len().saturating_sub(MAX_NAME)..).unwrap_or(&name).to_owned()
+}
+
 const DRIVER: &str = "/dev/net/tun";
 const MAX_NAME: usize = 15; // IFNAMSIZ less its zero byte
 
@@ -197,6 +206,18 @@ mod tests {
     fn error(name: &str) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { Tun::open(name).err().expect("an error").to_string() })
+    }
+
+    #[test]
+    fn the_second_device_is_called_after_the_first() {
+        for (first, want) in [
+            ("optout0", "optout1"),
+            ("tun9", "tun10"),
+            ("oo", "oo1"),
+            ("a23456789abcde9", "23456789abcde10"),
+        ] {
+            assert_eq!(second(first), want);
+        }
     }
 
     #[test]

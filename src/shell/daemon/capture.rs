@@ -14,7 +14,7 @@ use crate::shell::nft::flows::{FAR_V4, FAR_V6, Fill, TEST_PORT};
 use crate::shell::nft::offload;
 use crate::shell::put_back::Sent;
 use crate::shell::route::{FlowPlan, Scope, Surroundings};
-use crate::shell::tun::Tun;
+use crate::shell::tun::{Tun, second};
 
 impl Daemon {
     /// Which flows are to be looked into, by the user's last word.
@@ -315,15 +315,6 @@ enum Way {
     Forwarded { v6: bool },
 }
 
-/// The name of the second device.
-pub(super) fn second(first: &str) -> String {
-    let stem = first.trim_end_matches(|c: char| c.is_ascii_digit());
-    let number = first.get(stem.len()..).and_then(|number| number.parse::<u64>().ok());
-    let name = format!("{stem}{}", number.map_or(1, |number| number.saturating_add(1)));
-    // Too long by one at most; then what comes first gives way.
-    name.get(name.len().saturating_sub(MOST_NAME)..).unwrap_or(&name).to_owned()
-}
-
 /// An address beside our own, as a client would have it.
 fn neighbour(own: IpAddr) -> IpAddr {
     match own {
@@ -360,23 +351,9 @@ const FIRST_TEST: u16 = 1024;
 /// Bursts of packets that are let go one after the other: more than the device holds.
 const MOST_BURSTS: usize = 16;
 
-const MOST_NAME: usize = 15; // IFNAMSIZ less its zero byte
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_second_device_is_called_after_the_first() {
-        for (first, want) in [
-            ("optout0", "optout1"),
-            ("tun9", "tun10"),
-            ("oo", "oo1"),
-            ("a23456789abcde9", "23456789abcde10"),
-        ] {
-            assert_eq!(second(first), want);
-        }
-    }
 
     #[test]
     fn a_neighbour_is_neither_a_network_nor_a_broadcast() {

@@ -4,6 +4,7 @@ use crate::core::verdict::Mode;
 use crate::request::Status;
 use crate::shell::doctor::facts::{Facts, Family, Ours, PolicyRule, Reached, Tun};
 use crate::shell::doctor::{Check, ResolverUse, State};
+use crate::shell::tun::second;
 
 /// All findings.
 pub(super) fn examine(facts: &Facts) -> Vec<Check> {
@@ -264,7 +265,7 @@ fn taken(facts: &Facts) -> Option<Check> {
         .filter_map(|rule| Some((rule.priority, rule.table?)))
         .find(|(_, table)| facts.ours.tables.contains(table))?;
     let said = format!("rule {priority} of another program leads to table {table}, optout's own");
-    let fix = "set another `dns_table` or `address_table` in the configuration";
+    let fix = "set another `dns_table`, `address_table` or `flow_table` in the configuration";
     Some(problem("routing tables", said, fix))
 }
 
@@ -285,7 +286,9 @@ fn marks(facts: &Facts) -> Option<Check> {
 /// Other VPNs that are up: not wrong, but good to know.
 fn tunnels(facts: &Facts) -> Vec<Check> {
     let own = facts.status().map_or("optout0", |status| status.device.as_str());
-    let others = facts.tunnels.iter().filter(|link| link.name != own);
+    let second = second(own);
+    let ours = |link: &&super::Link| link.name == own || link.name == second;
+    let others = facts.tunnels.iter().filter(|link| !ours(link));
     others
         .map(|link| {
             let said = format!("another tunnel is up: {} ({})", link.name, link.kind);

@@ -43,8 +43,8 @@ pub struct Ours {
     pub mark: u32,
     /// First and last priority of our rules.
     pub priorities: (u32, u32),
-    /// The tables for questions and for addresses.
-    pub tables: [u32; 2],
+    /// The tables for questions, for addresses and for flows.
+    pub tables: [u32; 3],
 }
 
 impl Ours {
@@ -55,7 +55,7 @@ impl Ours {
         Self {
             mark: config.mark.get(),
             priorities: (first, first + RULE_PRIORITIES - 1),
-            tables: [config.dns_table, config.address_table],
+            tables: [config.dns_table, config.address_table, config.flow_table],
         }
     }
 }
