@@ -95,7 +95,7 @@ fn with_full_sets_flows_pass_and_are_stopped_as_before() {
         // Each stays, and has its place in a set of the kernel.
         let open = || {
             let to = |n: usize| SocketAddr::from((ORDINARY[n % 2], PORT));
-            lab.phone().enter(|| (0..200).map(|n| Living::open(to(n), NAME)).collect::<Vec<_>>())
+            lab.phone().enter(|| (0..FULL).map(|n| Living::open(to(n), NAME)).collect::<Vec<_>>())
         };
         let mut living: Vec<Living> = Vec::new();
         for (n, flow) in open().into_iter().enumerate() {
