@@ -49,7 +49,7 @@ fn show(daemon: &mut dyn Daemon, page: &mut Page<'_>) -> anyhow::Result<()> {
     let Response::Status(status) = daemon.ask(&Request::Status)? else {
         return Err(super::unexpected().into());
     };
-    page.say(&format!("Capture is {}.", status.capture))?;
+    page.say(format!("Capture is {}.", status.capture))?;
     Ok(())
 }
 

@@ -60,6 +60,11 @@ macro_rules! asks {
 }
 
 asks! {
+    full_capture: "capture full" => Request::Capture { capture: Some(crate::config::Capture::Full) };
+    selective_capture: "capture selective" =>
+        Request::Capture { capture: Some(crate::config::Capture::Selective) };
+    capture_as_configured: "capture config" => Request::Capture { capture: None };
+    capture_is_shown: "capture" => Request::Status;
     on: "on" => Request::On;
     enable_is_on: "enable" => Request::On;
     off: "off" => Request::Off;

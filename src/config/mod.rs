@@ -30,6 +30,7 @@ pub use schedule::Schedule;
 
 /// A sound configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "the file has these switches")]
 pub struct Config {
     /// What is done with verdicts: `Enforce` or `Watch`, never `Off`.
     pub mode: Mode,

@@ -23,8 +23,6 @@ pub struct PutBack {
     v6: Option<Raw>,
     /// Room for one packet.
     room: Vec<u8>,
-    /// Numbers the packets that go on in parts.
-    parts: u32,
 }
 
 /// What a packet is.
@@ -47,7 +45,7 @@ impl PutBack {
             raw.inspect_err(|error| log::debug!("put back: no raw socket: {error}")).ok()
         };
         let (v4, v6) = (open(Domain::IPV4), open(Domain::IPV6));
-        Self { plan: plan.clone(), v4, v6, room: Vec::new(), parts: 0 }
+        Self { plan: plan.clone(), v4, v6, room: Vec::new() }
     }
 
     /// Whether packets of this host can be put back. A host without IPv6 needs none
@@ -59,7 +57,7 @@ impl PutBack {
 
     /// Sends a packet as this host. What the kernel does not take is lost, as on any
     /// link.
-    pub fn send(&mut self, packet: &[u8], sent: Sent, mtu: usize) {
+    pub fn send(&mut self, packet: &[u8], sent: Sent) {
         let Some(to) = destination(packet) else { return };
         let raw = if to.is_ipv6() { &mut self.v6 } else { &mut self.v4 };
         let Some(raw) = raw else { return };
@@ -69,23 +67,19 @@ impl PutBack {
             Sent::Decided => self.plan.divert,
             Sent::Back => both,
         };
-        for part in parts(packet, mtu, &mut self.parts).iter() {
-            if let Err(error) = raw.send(part, to, self.plan.mark | bits) {
-                log::trace!("put back: a packet is lost: {error}");
-            }
+        if let Err(error) = raw.send(packet, to, self.plan.mark | bits) {
+            log::trace!("put back: a packet is lost: {error}");
         }
     }
 
     /// Writes a packet of a client to a device, to be forwarded. It gets the hop back
     /// that the way to us took from it.
-    pub fn forward(&mut self, packet: &[u8], device: &Tun, mtu: usize) {
+    pub fn forward(&mut self, packet: &[u8], device: &Tun) {
         self.room.clear();
         self.room.extend_from_slice(packet);
         raise_hop_limit(&mut self.room);
-        for part in parts(&self.room, mtu, &mut self.parts).iter() {
-            if let Err(error) = device.try_send(part) {
-                log::trace!("put back: a packet is lost: {error}");
-            }
+        if let Err(error) = device.try_send(&self.room) {
+            log::trace!("put back: a packet is lost: {error}");
         }
     }
 
@@ -94,7 +88,7 @@ impl PutBack {
     ///
     /// A refusal of a flow that nobody tracks would be dropped by many packet filters
     /// if it came by a device. This one leaves the host as its own packets do.
-    pub fn send_back(&mut self, packet: &[u8], mtu: usize) -> bool {
+    pub fn send_back(&mut self, packet: &[u8]) -> bool {
         let Ok(parsed) = Packet::parse(packet) else { return false };
         let sinkholes = [self.plan.sinkhole_v4, self.plan.sinkhole_v6];
         let tracked = is_answer(&parsed) || sinkholes.iter().any(|it| it.contains(parsed.source));
@@ -102,7 +96,7 @@ impl PutBack {
         if tracked || raw.is_none() {
             return false;
         }
-        self.send(packet, Sent::Back, mtu);
+        self.send(packet, Sent::Back);
         true
     }
 }
@@ -163,87 +157,69 @@ fn raise_hop_limit(packet: &mut [u8]) {
     }
 }
 
-/// A packet as it fits on the link: whole, or in parts where it came to us in parts
-/// and was joined. One that may not be parted stays whole: its sender is told.
-fn parts<'a>(packet: &'a [u8], mtu: usize, last: &mut u32) -> Parts<'a> {
-    if packet.len() <= mtu {
-        return Parts::Whole(packet);
-    }
-    *last = last.wrapping_add(1);
-    let parted = match packet.first().map(|first| first >> 4) {
-        Some(4) => parts_v4(packet, mtu, *last),
-        Some(6) => parts_v6(packet, mtu, *last),
-        _ => None,
-    };
-    parted.map_or(Parts::Whole(packet), Parts::Parted)
-}
-
-/// RFC 791 §3.2.
-fn parts_v4(packet: &[u8], mtu: usize, number: u32) -> Option<Vec<Vec<u8>>> {
-    let length = usize::from(packet.first()? & 0xf) * 4;
-    let (header, payload) = packet.split_at_checked(length)?;
-    if header.len() < 20 || packet.get(6)? & DO_NOT_PART != 0 {
-        return None;
-    }
-    let [_, _, id @ ..] = number.to_be_bytes();
-    let room = mtu.checked_sub(length)? / 8 * 8;
-    let part = |(at, bytes): (usize, &[u8])| {
-        let more = (at + 1) * room < payload.len();
-        let place = u16::try_from(at * room / 8).ok()? | if more { MORE_PARTS } else { 0 };
-        let mut part = header.to_vec();
-        let total = u16::try_from(length + bytes.len()).ok()?;
-        part.get_mut(2..4)?.copy_from_slice(&total.to_be_bytes());
-        part.get_mut(4..6)?.copy_from_slice(&id);
-        part.get_mut(6..8)?.copy_from_slice(&place.to_be_bytes());
-        part.get_mut(10..12)?.fill(0);
-        let check = crate::core::wire::checksum::Sum::default().with(&part).checksum();
-        part.get_mut(10..12)?.copy_from_slice(&check.to_be_bytes());
-        part.extend_from_slice(bytes);
-        Some(part)
-    };
-    payload.chunks(room.max(8)).enumerate().map(part).collect()
-}
-
-/// RFC 8200 §4.5. A packet with other headers before its payload stays whole.
-fn parts_v6(packet: &[u8], mtu: usize, number: u32) -> Option<Vec<Vec<u8>>> {
-    let (header, payload) = packet.split_at_checked(40)?;
-    let next = *header.get(6)?;
-    if ![ip::TCP, ip::UDP].contains(&next) {
-        return None;
-    }
-    let room = mtu.checked_sub(48)? / 8 * 8;
-    let part = |(at, bytes): (usize, &[u8])| {
-        let more = u16::from((at + 1) * room < payload.len());
-        let place = u16::try_from(at * room).ok()? | more;
-        let mut part = header.to_vec();
-        let length = u16::try_from(8 + bytes.len()).ok()?;
-        part.get_mut(4..6)?.copy_from_slice(&length.to_be_bytes());
-        *part.get_mut(6)? = FRAGMENT_HEADER;
-        part.extend([next, 0]);
-        part.extend(place.to_be_bytes());
-        part.extend(number.to_be_bytes());
-        part.extend_from_slice(bytes);
-        Some(part)
-    };
-    payload.chunks(room.max(8)).enumerate().map(part).collect()
-}
-
-enum Parts<'a> {
-    Whole(&'a [u8]),
-    Parted(Vec<Vec<u8>>),
-}
-
-impl Parts<'_> {
-    fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let (whole, parted) = match self {
-            Self::Whole(packet) => (Some(*packet), [].as_slice()),
-            Self::Parted(parts) => (None, parts.as_slice()),
-        };
-        whole.into_iter().chain(parted.iter().map(Vec::as_slice))
-    }
-}
-
 const DNS_PORT: u16 = 53; // RFC 1035 §4.2
-const DO_NOT_PART: u8 = 0x40; // RFC 791 §3.1
-const MORE_PARTS: u16 = 0x2000;
-const FRAGMENT_HEADER: u8 = 44; // RFC 8200 §4.5
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::wire::udp;
+
+    const ENDS: [(&str, &str); 2] =
+        [("192.0.2.1:5000", "198.51.100.1:443"), ("[2001:db8::1]:5000", "[2001:db8:1::1]:443")];
+
+    fn datagram((source, destination): (&str, &str), length: usize) -> Vec<u8> {
+        let (mut packet, payload) = (Vec::new(), vec![7; length]);
+        let ends = (source.parse().unwrap(), destination.parse().unwrap());
+        udp::write(&mut packet, ends.0, ends.1, &payload).unwrap();
+        packet
+    }
+
+    #[test]
+    fn a_hop_more_keeps_every_header_sound() {
+        for ends in ENDS {
+            let place = if ends.0.starts_with('[') { 7 } else { 8 };
+            for hops in 0..=u8::MAX {
+                let mut packet = datagram(ends, 5);
+                while packet[place] != hops {
+                    // By its own means, around once more.
+                    if packet[place] == u8::MAX {
+                        packet = set_hops(&packet, place, 0);
+                    } else {
+                        raise_hop_limit(&mut packet);
+                    }
+                }
+                raise_hop_limit(&mut packet);
+                assert_eq!(packet[place], hops.saturating_add(1));
+                Packet::parse(&packet).unwrap();
+            }
+        }
+    }
+
+    /// The packet with this hop limit, and its checksum summed anew.
+    fn set_hops(packet: &[u8], place: usize, hops: u8) -> Vec<u8> {
+        let mut packet = packet.to_vec();
+        packet[place] = hops;
+        if place == 8 {
+            packet[10..12].fill(0);
+            let sum = crate::core::wire::checksum::Sum::default().with(&packet[..20]).checksum();
+            packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        }
+        packet
+    }
+
+    #[test]
+    fn what_is_cut_anywhere_is_harmless() {
+        for ends in ENDS {
+            let packet = datagram(ends, 3000);
+            for length in 0..100 {
+                let mut cut = packet[..length].to_vec();
+                raise_hop_limit(&mut cut);
+                assert_eq!(cut.len(), length);
+                assert_eq!(
+                    destination(&cut).is_some(),
+                    length >= if ends.0.starts_with('[') { 40 } else { 20 }
+                );
+            }
+        }
+    }
+}

@@ -88,7 +88,7 @@ impl Row<'_> {
             is("spoken", version) || tried.any(|it| it.as_str() == Some(version))
         };
         let names = names(flow);
-        let named = match self.name {
+        let said = match self.name {
             "-" => names.is_empty(),
             name => names.contains(name.split(':').next().unwrap_or(name)),
         };
@@ -96,7 +96,7 @@ impl Row<'_> {
             && is("server", self.server)
             && is("application", self.proto)
             && version.as_ref().is_none_or(spoken)
-            && named
+            && said
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use optout::core::capture::mend;
+use optout::core::host::HostName;
 use optout::core::policy::Policy;
 use optout::core::replay::Replay;
 use optout::core::time::Instant;
@@ -12,7 +13,7 @@ use optout::core::wire::tcp::Segment;
 
 use crate::made::forget_length;
 
-/// Numbers that are the same in each run (SplitMix64).
+/// Numbers that are the same in each run (`SplitMix64`).
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -132,7 +133,7 @@ pub(crate) fn names(packets: &[Vec<u8>]) -> Vec<String> {
     }
     let seen = replay.finish(&Policy::default(), Instant::ZERO);
     let told = |flow: &optout::core::replay::Seen| {
-        let names: Vec<_> = flow.names.iter().map(|name| name.as_str()).collect();
+        let names: Vec<_> = flow.names.iter().map(HostName::as_str).collect();
         format!("{} {} {}", flow.client.port(), flow.server.port(), names.join(","))
     };
     let mut all: Vec<_> = seen.iter().map(told).collect();

@@ -50,7 +50,7 @@ impl Checker<'_> {
                 (Ok(prefix), _) => clients.push(prefix),
                 // What is wrong with these is said where they stand.
                 (_, Some(it)) => {
-                    clients.extend(it.addresses.iter().filter_map(|at| at.parse::<Prefix>().ok()))
+                    clients.extend(it.addresses.iter().filter_map(|at| at.parse::<Prefix>().ok()));
                 }
                 (Err(_), None) => {
                     let problem = format!(

@@ -150,19 +150,16 @@ impl Memory {
         } else {
             None
         };
-        let at = match loser {
-            Some(at) => {
-                self.unlink(at);
-                if let Some(pair) = self.pairs.get_mut(at) {
-                    self.index.remove(&pair.key);
-                    pair.begin_anew(key);
-                }
-                at
+        let at = if let Some(at) = loser {
+            self.unlink(at);
+            if let Some(pair) = self.pairs.get_mut(at) {
+                self.index.remove(&pair.key);
+                pair.begin_anew(key);
             }
-            None => {
-                self.pairs.push(Pair::new(key));
-                self.pairs.len() - 1
-            }
+            at
+        } else {
+            self.pairs.push(Pair::new(key));
+            self.pairs.len() - 1
         };
         self.index.insert(key, at);
         at

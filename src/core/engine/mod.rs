@@ -21,6 +21,7 @@ mod seen;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,7 +151,7 @@ impl Engine {
             paths: HashMap::new(),
             next_id: 0,
             mtu: settings.mtu,
-            identification: low_half(settings.stream_seed),
+            identification: first_identification(settings.stream_seed),
             counters: Counters::default(),
             reply: Vec::new(),
             whole: Vec::new(),
@@ -453,8 +454,11 @@ impl Engine {
     }
 }
 
-fn low_half(number: u64) -> u32 {
-    let [.., a, b, c, d] = number.to_be_bytes();
+/// Servers see it, so it must not tell them the seed.
+fn first_identification(seed: u64) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    (seed, "identification").hash(&mut hasher);
+    let [.., a, b, c, d] = hasher.finish().to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
 }
 

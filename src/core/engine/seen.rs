@@ -38,7 +38,6 @@ pub(super) fn event(seen: &Seen, policy: &Policy) -> (Event, Traffic) {
 fn said(seen: &Seen) -> Option<Learnt> {
     Some(match (seen.spoken?, seen.tuple.protocol) {
         (Spoken::Http(..) | Spoken::Http2, _) => Learnt::Http,
-        (Spoken::Quic(_), _) => Learnt::Quic,
         (_, Protocol::Udp) => Learnt::Quic,
         (_, Protocol::Tcp) => Learnt::Tls,
     })

@@ -62,7 +62,7 @@ impl Place {
         let total = u16::try_from(header.len() + len).ok()?;
         let more = if self.more { V4_MORE } else { 0 };
         put(header, V4_LENGTH_AT, total)?;
-        put(header, V4_FLAGS_AT, more | self.offset / 8)?;
+        put(header, V4_FLAGS_AT, more | (self.offset / 8))?;
         put(header, V4_CHECKSUM_AT, 0)?;
         let sum = Sum::default().with(header).checksum();
         put(header, V4_CHECKSUM_AT, sum)
@@ -121,7 +121,7 @@ mod tests {
             ["192.0.2.7:40000", "203.0.113.9:443"]
         };
         let [from, to]: [SocketAddr; 2] = ends.map(|end| end.parse().unwrap());
-        let payload: Vec<u8> = (0..len).map(|n| (n % 251) as u8).collect();
+        let payload: Vec<u8> = (0..=250).cycle().take(len).collect();
         let mut packet = Vec::new();
         udp::write(&mut packet, from, to, &payload).unwrap();
         if !v6 {

@@ -212,7 +212,7 @@ impl Flow {
 const DNS: u16 = 53; // RFC 1035 §4.2
 
 /// After so long without a packet, datagrams are of another flow: the kernel's
-/// connection tracking forgets them then (nf_conntrack_udp_timeout_stream).
-const IDLE: Duration = Duration::from_secs(120);
+/// connection tracking forgets them then (`nf_conntrack_udp_timeout_stream`).
+const IDLE: Duration = Duration::from_mins(2);
 
 const WELL_KNOWN: u16 = 1024; // below are ports of services; RFC 6335 §6

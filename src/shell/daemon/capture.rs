@@ -10,9 +10,10 @@ use crate::core::engine::Input;
 use crate::core::flow::{FiveTuple, Protocol};
 use crate::core::wire::udp;
 use crate::request::SetLine;
-use crate::shell::nft::flows::{FAR_V4, FAR_V6, TEST_PORT};
+use crate::shell::nft::flows::{FAR_V4, FAR_V6, Fill, TEST_PORT};
+use crate::shell::nft::offload;
 use crate::shell::put_back::Sent;
-use crate::shell::route::{FlowPlan, Scope};
+use crate::shell::route::{FlowPlan, Scope, Surroundings};
 use crate::shell::tun::Tun;
 
 impl Daemon {
@@ -21,16 +22,14 @@ impl Daemon {
         self.state.capture.unwrap_or(self.config.capture)
     }
 
-    /// Changes which flows are looked into; `None`: as the configuration says.
-    pub(super) fn set_capture(
-        &mut self,
-        capture: Option<Capture>,
-    ) -> Result<Option<String>, String> {
+    /// Changes which flows are looked into; `None`: as the configuration says. A
+    /// word for the user.
+    pub(super) fn set_capture(&mut self, capture: Option<Capture>) -> String {
         self.change_state(|state| state.capture = capture);
         let now = self.capture();
         if !self.wants_capture() {
             let word = self.state_word();
-            return Ok(Some(format!("Capture will be {now}; optout is {word} just now.")));
+            return format!("Capture will be {now}; optout is {word} just now.");
         }
         let problems = self.follow_capture();
         let what = match now {
@@ -38,7 +37,7 @@ impl Daemon {
             Capture::Selective => "Capture is selective: questions and blocked addresses alone.",
         };
         let said: Vec<_> = std::iter::once(what.to_owned()).chain(problems).collect();
-        Ok(Some(said.join(" But ")))
+        said.join(" But ")
     }
 
     /// Makes the kernel lead those flows to us that are wanted now. What passed goes
@@ -56,6 +55,13 @@ impl Daemon {
         let mut problems = self.network.capture_flows(&flows);
         if less {
             self.release();
+        }
+        if let (Scope::All, Some(what)) = (flows.scope, offload::offloads()) {
+            problems.push(format!(
+                "flows go past optout before their host is known: this machine offloads them \
+                 ({what}); switch flow offloading off (OpenWrt: Network, Firewall), or use \
+                 `optout capture selective`"
+            ));
         }
         if flows.scope != Scope::All {
             // Nobody asked for it by name.
@@ -77,10 +83,22 @@ impl Daemon {
         }
     }
 
+    /// Which of the kernel's sets are full.
+    pub(super) fn full_sets(sets: &[SetLine]) -> impl Iterator<Item = String> {
+        let full = sets.iter().filter(|set| set.used.is_some_and(|used| used >= set.size));
+        full.map(|set| {
+            format!(
+                "{} holds its {} flows that passed and no more, so the rest are slower; set \
+                 `flows` in [full] higher",
+                set.name, set.size
+            )
+        })
+    }
+
     /// The kernel's sets of flows that passed.
     pub(super) fn set_lines(&mut self) -> Vec<SetLine> {
         let fill = self.network.routes.flows_fill();
-        let line = |fill: crate::shell::nft::flows::Fill| SetLine {
+        let line = |fill: Fill| SetLine {
             name: fill.name.into(),
             used: fill.used,
             size: fill.size.into(),
@@ -147,7 +165,18 @@ impl Network {
         }
         let problems = self.test_ways();
         self.routes.set_flows(flows, &self.ends).map_err(|error| said(&error))?;
+        self.tested = self.state_of_filter();
         Ok(problems)
+    }
+
+    /// Whether what a test found may not hold any more.
+    pub(super) fn is_test_stale(&mut self) -> bool {
+        self.routes.flows().is_some() && self.state_of_filter() != self.tested
+    }
+
+    fn state_of_filter(&mut self) -> Option<(u32, Surroundings)> {
+        let generation = self.routes.filter_generation()?;
+        Some((generation, self.routes.surroundings().clone()))
     }
 
     /// Sends packets by every way, which go no further than this host, and looks
@@ -212,7 +241,6 @@ impl Network {
             Way::Forwarded { .. } => vec![number(), number()],
         };
         let mut packet = Vec::new();
-        let mtu = self.mtu();
         let devices = [Some(&self.tun), self.passing.as_ref()];
         for (&number, device) in numbers.iter().zip(devices) {
             let source = SocketAddr::new(source, number);
@@ -221,8 +249,8 @@ impl Network {
                 continue;
             }
             match (way, device) {
-                (Way::Host, _) => self.put_back.send(&packet, Sent::Undecided, mtu),
-                (_, Some(device)) => self.put_back.forward(&packet, device, mtu),
+                (Way::Host, _) => self.put_back.send(&packet, Sent::Undecided),
+                (_, Some(device)) => self.put_back.forward(&packet, device),
                 (_, None) => {}
             }
             // What passes is noted, and this is no flow.
@@ -246,38 +274,35 @@ impl Network {
             }
             std::thread::sleep(STEP);
         }
+        if let Err(error) = self.routes.forget_tested() {
+            log::debug!("cannot forget the tests: {error}");
+        }
         lost
     }
 
     /// Puts a packet of a client back on its way.
     pub(super) fn put_back(&mut self, packet: &[u8], decided: bool, host: bool) {
-        let mtu = self.mtu();
         if host {
             let sent = if decided { Sent::Decided } else { Sent::Undecided };
-            return self.put_back.send(packet, sent, mtu);
+            return self.put_back.send(packet, sent);
         }
         let passing = self.passing.as_ref().filter(|_| self.routes.flows().is_some());
         match passing {
             Some(passing) => {
-                self.put_back.forward(packet, if decided { passing } else { &self.tun }, mtu);
+                self.put_back.forward(packet, if decided { passing } else { &self.tun });
             }
             // The rules of ours would lead it to us again, for ever.
             None if self.routes.is_capturing() => {}
-            None => self.put_back.forward(packet, &self.tun, mtu),
+            None => self.put_back.forward(packet, &self.tun),
         }
     }
 
     /// Hands a packet to the kernel that is for a client, or for a program here.
     pub(super) fn send(&mut self, packet: &[u8]) {
-        let mtu = self.mtu();
-        if self.routes.flows().is_none() || !self.put_back.send_back(packet, mtu) {
+        if self.routes.flows().is_none() || !self.put_back.send_back(packet) {
             // What the kernel does not take is lost, as on any link.
             let _ = self.tun.try_send(packet);
         }
-    }
-
-    fn mtu(&self) -> usize {
-        usize::try_from(self.routes.surroundings().mtu).unwrap_or(usize::MAX)
     }
 }
 

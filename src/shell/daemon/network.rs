@@ -14,7 +14,7 @@ use crate::shell::nft::flows::Ends;
 use crate::shell::put_back::PutBack;
 use crate::shell::resolvers::{Found, Places, Resolver, Watcher};
 use crate::shell::route::monitor::Monitor;
-use crate::shell::route::{Fail, Plan, Routes, self_test};
+use crate::shell::route::{Fail, Plan, Routes, Surroundings, self_test};
 use crate::shell::tun::Tun;
 use crate::shell::upstream::Upstreams;
 
@@ -44,6 +44,9 @@ pub(super) struct Network {
     pub(super) ends: Ends,
     /// Number of the last test of that.
     pub(super) tests: u16,
+    /// What it was like when what we put back was last tested: the generation of the
+    /// packet filter, and the network.
+    pub(super) tested: Option<(u32, Surroundings)>,
     /// Why clients on the local link are not covered.
     listener_problem: Option<String>,
 }
@@ -98,6 +101,7 @@ impl Network {
             passing: None,
             ends: Ends::default(),
             tests: 0,
+            tested: None,
             listener_problem,
         })
     }
@@ -176,8 +180,9 @@ impl Daemon {
                 }
                 self.problems.set("routes", None);
                 self.tell_network();
-                // The firewall may be another one now.
-                self.follow_capture();
+                if self.network.is_test_stale() {
+                    self.follow_capture();
+                }
             }
             Err(error) => {
                 log::error!("{error}");

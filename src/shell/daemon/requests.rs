@@ -25,7 +25,7 @@ impl Daemon {
     pub(super) fn answer(&mut self, asked: Asked) {
         let Asked { request, reply, .. } = asked;
         let outcome = match request {
-            Request::Capture { capture } => self.set_capture(capture),
+            Request::Capture { capture } => Ok(Some(self.set_capture(capture))),
             Request::Reload => return self.reload(Some(reply)),
             Request::Lists => return self.lists(reply),
             Request::ChangeLists(change) => return self.change_lists(change, reply),

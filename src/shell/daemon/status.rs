@@ -38,6 +38,7 @@ impl Daemon {
         let mut problems: Vec<_> = self.problems.all().collect();
         problems.extend(self.network.problems());
         problems.extend(health.problem.clone());
+        problems.extend(Self::full_sets(&sets));
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             state: self.state_word().into(),

@@ -158,7 +158,9 @@ mod tests {
 
     fn check(lines: &[LogLine]) -> Check {
         let mut of_all = ResolverUse::default();
-        lines.iter().for_each(|line| of_all.add(line));
+        for line in lines {
+            of_all.add(line);
+        }
         of_all.check()
     }
 

@@ -56,19 +56,29 @@ impl Batch {
     }
 }
 
-/// A question for all objects of a kind, to be sent by itself. It names `table`, if
-/// one is meant.
-pub(super) fn question(kind: u16, table: Option<&str>, attributes: Attributes) -> Vec<u8> {
-    let table = table.map_or_else(Attributes::default, |it| Attributes::default().text(TABLE, it));
-    let length = u32::try_from(HEADER + table.0.len() + attributes.0.len());
+/// A question for all objects of a kind, of a table of ours or of all tables, to be
+/// sent by itself.
+pub(super) fn question(kind: u16, table: Option<&str>, attributes: &Attributes) -> Vec<u8> {
+    let mut all =
+        table.map_or_else(Attributes::default, |it| Attributes::default().text(TABLE, it));
+    all.0.extend(&attributes.0);
+    let family = if table.is_some() { NFPROTO_INET } else { NFPROTO_UNSPEC };
+    alone(kind, NLM_F_DUMP, family, &all)
+}
+
+/// A question that has one answer, to be sent by itself.
+pub(super) fn single(kind: u16) -> Vec<u8> {
+    alone(kind, NLM_F_ACK, NFPROTO_UNSPEC, &Attributes::default())
+}
+
+fn alone(kind: u16, flags: u16, family: u8, attributes: &Attributes) -> Vec<u8> {
+    let length = u32::try_from(HEADER + attributes.0.len());
     let mut bytes = length.expect("a question of ours is short").to_ne_bytes().to_vec();
     bytes.extend((NFNL_SUBSYS_NFTABLES << 8 | kind).to_ne_bytes()); // struct nlmsghdr
-    bytes.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());
     bytes.extend([0; 8]);
-    let family = if table.0.is_empty() { NFPROTO_UNSPEC } else { NFPROTO_INET };
     bytes.extend([family, 0, 0, 0]); // struct nfgenmsg
-    bytes.extend(table.0);
-    bytes.extend(attributes.0);
+    bytes.extend(&attributes.0);
     bytes
 }
 

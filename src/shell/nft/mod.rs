@@ -26,6 +26,7 @@
 mod expression;
 pub mod flows;
 mod message;
+pub mod offload;
 mod rewriting;
 mod tracking;
 

@@ -64,10 +64,19 @@ impl Plan {
     /// By this gateway, which is nobody's, the packets of flows are led to us. It is
     /// there to be recognised.
     pub(crate) fn gateway_v4(&self) -> Ipv4Addr {
+        self.in_sinkhole(GATEWAY)
+    }
+
+    /// The address of the device that decided packets are put back by.
+    pub(crate) fn passing_v4(&self) -> Ipv4Addr {
+        self.in_sinkhole(PASSING)
+    }
+
+    fn in_sinkhole(&self, place: u32) -> Ipv4Addr {
         let IpAddr::V4(first) = self.sinkhole_v4.address() else {
             unreachable!("the prefix of an IPv4 plan")
         };
-        Ipv4Addr::from_bits(first.to_bits() | GATEWAY)
+        Ipv4Addr::from_bits(first.to_bits() | place)
     }
 
     /// The same for IPv6.
@@ -123,8 +132,7 @@ impl Routes {
     }
 
     pub(super) fn bring_up_passing(&mut self, passing: u32) -> Result<(), RouteError> {
-        let address = Ipv4Addr::from_bits(self.plan.gateway_v4().to_bits() - 1);
-        links::bring_up(&mut self.netlink, passing, self.around.mtu, address)
+        links::bring_up(&mut self.netlink, passing, self.around.mtu, self.plan.passing_v4())
             .map_err(|error| kernel("bring the second TUN device up", error))
     }
 
@@ -177,6 +185,21 @@ impl Routes {
         self.flows.as_mut().map_or(Ok(Vec::new()), |flows| flows.table.tested())
     }
 
+    /// Forgets those tests.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel says.
+    pub fn forget_tested(&mut self) -> io::Result<()> {
+        self.flows.as_mut().map_or(Ok(()), |flows| flows.table.forget_tested())
+    }
+
+    /// A number that another one takes the place of when a rule of the packet filter
+    /// changes, whoever made it. `None` while no flows are led to us.
+    pub fn filter_generation(&mut self) -> Option<u32> {
+        self.flows.as_mut().and_then(|flows| flows.table.generation())
+    }
+
     /// Makes the table be what was asked for, after the network changed.
     pub(super) fn renew_flows(&mut self) -> Result<(), RouteError> {
         let Some(Flows { table, plan, ends }) = &mut self.flows else { return Ok(()) };
@@ -201,6 +224,7 @@ impl Routes {
 
 const WHAT: &str = "make the packet filter's table of flows";
 
-/// Place of the gateway in the sinkhole; places below 256 are never a name's.
+/// Places in the sinkhole; those below 256 are never a name's.
+const PASSING: u32 = 2;
 const GATEWAY: u32 = 3;
 const GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0x6f70, 0x746f, 0x7574); // "optout", on our link alone

@@ -66,7 +66,7 @@ impl Surroundings {
         towards.remove(&device);
         let links = mtus(netlink)?;
         let mtu = towards.iter().filter_map(|link| links.get(link)).min().copied();
-        let (own_addresses, on_link) = addresses(netlink, device, &towards)?;
+        let (own_addresses, on_link) = addresses(netlink, device, &towards, plan)?;
         let near = near(plan, on_link);
         Ok(Self {
             own_addresses,
@@ -282,6 +282,7 @@ fn addresses(
     netlink: &mut Netlink,
     device: u32,
     towards: &BTreeSet<u32>,
+    plan: &Plan,
 ) -> io::Result<(Vec<IpAddr>, BTreeSet<Prefix>)> {
     let mut own = BTreeSet::new();
     let mut on_link = BTreeSet::new();
@@ -298,8 +299,8 @@ fn addresses(
             }
         }
         let link = message.header.index;
-        if link == device {
-            continue;
+        if link == device || local == Some(plan.passing_v4().into()) {
+            continue; // our own devices
         }
         own.extend(local.or(address));
         let global = message.header.scope == AddressScope::Universe;

@@ -82,7 +82,8 @@ impl Plan {
     #[must_use]
     pub fn with_mark(self, mark: u32) -> Self {
         // From the default mark on these are the defaults.
-        let mut free = (1..u32::BITS).map(|n| 1_u32.rotate_left(31 - mark.leading_zeros() + n));
+        let mut free =
+            (1..u32::BITS).map(|n| 1_u32.rotate_left(mark.checked_ilog2().unwrap_or(0) + n));
         let mut next = || free.find(|bit| mark & bit == 0).unwrap_or_default();
         let (steer, divert) = (next(), next());
         Self { mark, steer, divert, ..self }

@@ -3,7 +3,7 @@
 //! right ones, so that the fuzzer gets past the first check.
 #![no_main]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -41,7 +41,11 @@ struct World {
     now: Instant,
     /// What went on of each flow until something was decided about it, by number.
     /// No other byte may ever take its place.
-    judged: HashMap<FiveTuple, (u32, Vec<Option<u8>>, bool)>,
+    judged: HashMap<FiveTuple, (u32, Vec<u8>, bool)>,
+    /// Flows of which something went on.
+    met: HashSet<FiveTuple>,
+    /// Everything goes, as it came.
+    released: bool,
 }
 
 struct Rules(u8);
@@ -72,7 +76,14 @@ impl World {
         let settings =
             Settings { flows: 6, flows_of_client: 5, held: 100_000, ..Settings::default() };
         let now = Instant::from_micros(1_000_000);
-        Self { inline: Inline::new(settings), rules: Rules(0), now, judged: HashMap::new() }
+        Self {
+            inline: Inline::new(settings),
+            rules: Rules(0),
+            now,
+            judged: HashMap::new(),
+            met: HashSet::new(),
+            released: false,
+        }
     }
 
     fn step(&mut self, script: &mut Reader<'_>) -> Result<(), Short> {
@@ -91,9 +102,13 @@ impl World {
                 self.rules.0 = script.u8()?;
                 self.inline.rejudge(self.now, &self.rules);
             }
-            _ => self.inline.release(self.now),
+            _ => {
+                self.inline.release(self.now);
+                (self.released, self.judged) = (true, HashMap::new());
+            }
         }
         self.drain();
+        self.released = false;
         let fill = self.inline.fill();
         assert!(fill.undecided + fill.refused + fill.passed <= 6, "{fill:?}");
         // Beside what waits, what was just taken to be looked at.
@@ -169,7 +184,12 @@ impl World {
                         *decided = true;
                     }
                 }
-                Out::Recall(_) | Out::WhoOwns(_) => {}
+                // What is seen of it may be said later than it is decided.
+                Out::WhoOwns(tuple) => {
+                    self.met.insert(tuple);
+                    self.judged.remove(&tuple);
+                }
+                Out::Recall(_) => {}
             }
         }
     }
@@ -180,12 +200,22 @@ impl World {
         let source = SocketAddr::new(packet.source, segment.source_port);
         let destination = SocketAddr::new(packet.destination, segment.destination_port);
         let tuple = FiveTuple { protocol: Protocol::Tcp, source, destination };
-        if segment.flags.has(Flags::SYN) {
-            assert!(segment.payload.is_empty() && !decided, "a SYN carries nothing");
+        if segment.opens() {
+            let bare = segment.payload.is_empty() && !decided;
+            assert!(bare || self.released, "a SYN carries nothing");
             let first = segment.sequence.wrapping_add(1);
-            self.judged.insert(tuple, (first, Vec::new(), false));
+            // Of two connections at once we do not know here which one lives.
+            match self.judged.get(&tuple) {
+                Some((known, ..)) if *known == first => {}
+                Some(_) => drop(self.judged.remove(&tuple)),
+                None if self.met.insert(tuple) => {
+                    self.judged.insert(tuple, (first, Vec::new(), false));
+                }
+                None => {}
+            }
             return;
         }
+        self.met.insert(tuple);
         if decided || segment.flags.has(Flags::RST) {
             self.judged.remove(&tuple);
             return;
@@ -193,13 +223,11 @@ impl World {
         let Some((first, kept, seen)) = self.judged.get_mut(&tuple) else { return };
         let at = segment.sequence.wrapping_sub(*first) as usize;
         for (n, byte) in segment.payload.iter().enumerate().filter(|(n, _)| at + n < 4096) {
-            if kept.len() <= at + n && !*seen {
-                kept.resize(at + n + 1, None);
-            }
-            match kept.get_mut(at + n) {
-                Some(Some(before)) => assert_eq!(before, byte, "other bytes than were judged"),
-                Some(none) if !*seen => *none = Some(*byte),
-                _ => {}
+            match kept.get(at + n) {
+                Some(before) => assert_eq!(before, byte, "other bytes than were judged"),
+                // What lies ahead of a gap was not judged.
+                None if kept.len() == at + n && !*seen => kept.push(*byte),
+                None => {}
             }
         }
     }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use optout::core::sniff::{Datagrams, Sniffed};
+use optout::core::sniff::{Datagrams, MAX_HELD, Sniffed};
 use optout::core::wire::quic::keys::Keys;
 use optout::core::wire::quic::packet::Start;
 use optout::core::wire::reader::Reader;
@@ -16,7 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
         let datagram = script.take(len.into()).unwrap_or(script.rest());
         let outcome = flow.push(datagram);
         assert_eq!(again.push(datagram), outcome, "the same twice");
-        assert_eq!(flow.held(), 0, "nobody sealed this");
+        // Four connections, each in two readings.
+        assert!(flow.held() <= 8 * MAX_HELD);
         look_at_named(&outcome);
         if datagram.len() < usize::from(len) {
             break;

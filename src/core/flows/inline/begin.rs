@@ -38,8 +38,10 @@ impl Inline {
         let deadline = deadline_of(&flow, &self.desk.settings);
         if self.table.insert(tuple, Member::from(client), flow, deadline).is_err() {
             self.desk.counters.over_bound += 1;
-            let opens = matches!(arrival.what, Transport::Tcp(segment) if segment.opens());
-            return self.desk.onward(client, packet.bytes.to_vec(), !opens);
+            return match arrival.what {
+                Transport::Tcp(segment) if segment.opens() => self.syn_onward(arrival, &segment),
+                _ => self.desk.onward(client, packet.bytes.to_vec(), true),
+            };
         }
         if asks {
             self.desk.push(Out::WhoOwns(tuple));

@@ -43,7 +43,9 @@ impl Writer {
             packets.extend(self.control(held.len(), Flags::FIN | Flags::ACK));
         }
         if open != Open::Yes {
-            for (offset, piece) in held.take_ahead_pieces() {
+            // After the end there is nothing, whatever was sent.
+            let pieces = held.take_ahead_pieces().into_iter().filter(|_| !end);
+            for (offset, piece) in pieces {
                 self.cut(offset, &piece, &mut packets);
             }
         }

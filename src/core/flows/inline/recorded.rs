@@ -32,8 +32,8 @@ pub fn decide(
         Sniffed::Named(named) => case.named(named),
         Sniffed::Unnamed(unnamed) => case.unnamed(*unnamed, settings),
         Sniffed::NeedMore => {
-            let cause = Cause::Incomplete;
-            case.unnamed(Unnamed { cause, spoken: None, ech: false }, settings)
+            let cut = Unnamed { cause: Cause::Incomplete, spoken: None, ech: false };
+            case.unnamed(cut, settings)
         }
     });
     Decided { verdict: ruling.verdict, learnt: ruling.learnt, refusal: ruling.refusal }

@@ -11,11 +11,8 @@ use super::*;
 use crate::core::event::Learnt;
 use crate::core::sniff::Cause;
 
-#[test]
-fn every_field_comes_back_as_it_was_recorded() {
-    let dir = Dir::new();
-    let mut journal = dir.journal(Settings::default());
-    let address: IpAddr = "2001:db8::7".parse().unwrap();
+/// Events with values of every kind.
+fn odd_events(address: IpAddr) -> Vec<Event> {
     let odd = HostName::from_labels([&b"Dot.in\xff"[..], b"example"]);
     let owner = Owner { uid: Some(1000), pid: Some(4242), program: Some("firefox".into()) };
     let rule = Arc::new(RuleText {
@@ -24,7 +21,7 @@ fn every_field_comes_back_as_it_was_recorded() {
         text: "*.t.example".into(),
         vendor: None,
     });
-    let events = [
+    vec![
         Event {
             evidence: Some((Arc::clone(&rule), Via::Alias(odd.clone()))),
             client: Client::Host(Some(owner)),
@@ -41,7 +38,15 @@ fn every_field_comes_back_as_it_was_recorded() {
         },
         Event { learnt: Some(Learnt::Quic), ech: true, ..connection("x", Outcome::Passed) },
         Event { unnamed: Some(Cause::UnknownVersion), ..connection("x", Outcome::Passed) },
-    ];
+    ]
+}
+
+#[test]
+fn every_field_comes_back_as_it_was_recorded() {
+    let dir = Dir::new();
+    let mut journal = dir.journal(Settings::default());
+    let address: IpAddr = "2001:db8::7".parse().unwrap();
+    let events = odd_events(address);
     let told = ClientLine {
         address: Some(address),
         mac: Some("02:00:5e:10:00:01".into()),

@@ -61,7 +61,7 @@ impl Making<'_> {
             super::flush(batch, name);
         }
         for v6 in self.families() {
-            self.ends(batch, v6);
+            ends(batch, v6);
             self.flow(batch, v6);
         }
         if self.joins {
@@ -81,20 +81,6 @@ impl Making<'_> {
 
     fn sets(self) -> impl Iterator<Item = Passed> {
         Passed::all().filter(move |set| self.has_v6 || !set.1)
-    }
-
-    /// A TCP flow ends or begins. One that begins is a new one, and is to be judged
-    /// anew, even if its ports were used before.
-    fn ends(self, batch: &mut Batch, v6: bool) {
-        let (name, set) = (named("ends", v6), Passed(Protocol::Tcp, v6));
-        let rule = Rule::default().flags(SYN, false).recall(set);
-        add(batch, name, rule);
-        add(batch, name, Rule::default().passed(set, true).go_back());
-        let rule = Rule::default().flags(FIN, false).pass(set, Some(LINGER));
-        add(batch, name, rule);
-        add(batch, name, Rule::default().flags(FIN, false).accept());
-        add(batch, name, Rule::default().recall(set));
-        add(batch, name, Rule::default().accept());
     }
 
     /// Goes back for packets that come to us, and for no others.
@@ -226,6 +212,20 @@ impl Making<'_> {
     }
 }
 
+/// A TCP flow ends or begins. One that begins is a new one, and is to be judged
+/// anew, even if its ports were used before.
+fn ends(batch: &mut Batch, v6: bool) {
+    let (name, set) = (named("ends", v6), Passed(Protocol::Tcp, v6));
+    let rule = Rule::default().flags(SYN, false).recall(set);
+    add(batch, name, rule);
+    add(batch, name, Rule::default().passed(set, true).go_back());
+    let rule = Rule::default().flags(FIN, false).pass(set, Some(LINGER));
+    add(batch, name, rule);
+    add(batch, name, Rule::default().flags(FIN, false).accept());
+    add(batch, name, Rule::default().recall(set));
+    add(batch, name, Rule::default().accept());
+}
+
 /// The sets of a family: clients, those of them that are exempt, spared destinations.
 pub(super) const fn address_sets(v6: bool) -> [&'static str; 3] {
     if v6 { ["clients6", "exempt6", "spared6"] } else { ["clients4", "exempt4", "spared4"] }
@@ -252,7 +252,7 @@ const RST: u8 = 4;
 
 /// How long a flow is passed after the client said its last word: it has still to
 /// acknowledge what the server sends.
-const LINGER: Duration = Duration::from_secs(60);
+const LINGER: Duration = Duration::from_mins(1);
 
 const DOT: u16 = 853; // RFC 7858 §3.1
 const POSTROUTING: u32 = 4; // NF_INET_POST_ROUTING

@@ -20,7 +20,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use self::chains::{Making, SPARED_PORTS, address_sets};
 use self::sets::{Passed, Ranges};
-use super::message::{Attributes, Batch};
+use super::message::{Attributes, Batch, attributes, body, single};
 use super::{CREATE, EXCLUSIVE, FAMILIES, NEW_TABLE, TABLE_OWNER};
 use crate::core::flow::FiveTuple;
 use crate::core::prefix::Prefix;
@@ -133,7 +133,9 @@ impl FlowTable {
         has_v6: bool,
     ) -> io::Result<()> {
         let mut batch = Batch::new(NAME);
-        ranges.iter().for_each(|set| set.fill(&mut batch));
+        for set in ranges {
+            set.fill(&mut batch);
+        }
         Making { plan, flows, ends, has_v6, joins: self.joins }.make(&mut batch);
         let (bytes, acks) = batch.finish();
         self.owner.batch(&bytes, acks)
@@ -174,6 +176,29 @@ impl FlowTable {
     pub fn tested(&mut self) -> io::Result<Vec<u16>> {
         sets::tested(&mut self.owner)
     }
+
+    /// Forgets the tests.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel says.
+    pub fn forget_tested(&mut self) -> io::Result<()> {
+        let mut batch = Batch::new(NAME);
+        sets::forget_tested(&mut batch);
+        let (bytes, acks) = batch.finish();
+        self.owner.batch(&bytes, acks)
+    }
+
+    /// Which generation of its rules the packet filter has, of all tables together;
+    /// `None` if it does not say.
+    pub fn generation(&mut self) -> Option<u32> {
+        let mut generation = None;
+        let asked = self.owner.dump(&single(GET_GENERATION), |frame| {
+            let id = attributes(body(frame)).find(|&(kind, _)| kind == 1);
+            generation = id.and_then(|(_, id)| id.first_chunk().copied());
+        });
+        asked.ok().and(generation).map(u32::from_be_bytes)
+    }
 }
 
 /// Removes a table of that name that another program or an older run left.
@@ -212,6 +237,7 @@ pub const TEST_PORT: u16 = 9;
 
 const NAME: &str = "optout_flows";
 const DEL_RULE: u16 = 8; // nf_tables.h, enum nf_tables_msg_types
+const GET_GENERATION: u16 = 16;
 
 #[cfg(test)]
 mod tests;

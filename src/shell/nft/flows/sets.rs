@@ -131,7 +131,8 @@ pub(super) struct Ranges {
     name: &'static str,
     kind: u32,
     bytes: usize,
-    ranges: Vec<(u128, u128)>,
+    /// First and last of each.
+    whole: Vec<(u128, u128)>,
 }
 
 impl Ranges {
@@ -147,13 +148,13 @@ impl Ranges {
             (first, first | rest)
         };
         let ranges = prefixes.iter().filter(|prefix| prefix.is_v6() == v6).map(range).collect();
-        Self { name, kind, bytes, ranges: joined(ranges) }
+        Self { name, kind, bytes, whole: joined(ranges) }
     }
 
     /// Ports, from and to.
     pub(super) fn of_ports(name: &'static str, ports: &[(u16, u16)]) -> Self {
         let ranges = ports.iter().map(|&(from, to)| (from.into(), to.into())).collect();
-        Self { name, kind: INET_SERVICE, bytes: 2, ranges: joined(ranges) }
+        Self { name, kind: INET_SERVICE, bytes: 2, whole: joined(ranges) }
     }
 
     /// Makes the set, or keeps the one that is there.
@@ -173,13 +174,13 @@ impl Ranges {
         let mut elements = Attributes::default();
         let most = u128::MAX >> (128 - 8 * self.bytes);
         let octets = |value: u128| value.to_be_bytes().split_at(16 - self.bytes).1.to_vec();
-        for &(from, to) in &self.ranges {
+        for &(from, to) in &self.whole {
             elements = elements.nest(1, &element(&octets(from), false));
             if to < most {
                 elements = elements.nest(1, &element(&octets(to + 1), true));
             }
         }
-        if !self.ranges.is_empty() {
+        if !self.whole.is_empty() {
             let list = Attributes::default().text(2, self.name).nest(3, &elements);
             batch.push(NEW_ELEMENTS, CREATE, list);
         }
@@ -210,6 +211,11 @@ pub(super) fn tested(netlink: &mut Netlink) -> io::Result<Vec<u16>> {
     Ok(ports)
 }
 
+/// Forgets the ports that tests came by.
+pub(super) fn forget_tested(batch: &mut Batch) {
+    batch.push(DEL_ELEMENTS, 0, Attributes::default().text(2, TESTED));
+}
+
 /// How many flows are in a set.
 pub(super) fn count(netlink: &mut Netlink, set: Passed) -> io::Result<u64> {
     let mut count = 0;
@@ -218,7 +224,7 @@ pub(super) fn count(netlink: &mut Netlink, set: Passed) -> io::Result<u64> {
 }
 
 fn each_element(netlink: &mut Netlink, set: &str, mut take: impl FnMut(&[u8])) -> io::Result<()> {
-    let question = question(GET_ELEMENTS, Some(NAME), Attributes::default().text(2, set));
+    let question = question(GET_ELEMENTS, Some(NAME), &Attributes::default().text(2, set));
     netlink.dump(&question, |frame| {
         let lists = attributes(body(frame)).filter(|&(kind, _)| kind == 3);
         lists.flat_map(|(_, list)| attributes(list)).for_each(|(_, element)| take(element));
@@ -245,8 +251,8 @@ fn joined(mut ranges: Vec<(u128, u128)>) -> Vec<(u128, u128)> {
 
 pub(super) const TESTED: &str = "tested";
 
-const TCP_TIMEOUT: Duration = Duration::from_secs(60 * 60); // then one packet comes by us again
-const UDP_TIMEOUT: Duration = Duration::from_secs(3 * 60);
+const TCP_TIMEOUT: Duration = Duration::from_hours(1); // then one packet comes by us again
+const UDP_TIMEOUT: Duration = Duration::from_mins(3);
 const TESTED_TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_TESTED: u32 = 64;
 
@@ -279,7 +285,7 @@ mod tests {
 
     fn ranges(prefixes: &str, v6: bool) -> Vec<(u128, u128)> {
         let prefixes: Vec<_> = prefixes.split(' ').map(|text| text.parse().unwrap()).collect();
-        Ranges::of_prefixes("x", v6, &prefixes).ranges
+        Ranges::of_prefixes("x", v6, &prefixes).whole
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,6 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
+use crate::core::flow::{FiveTuple, Protocol};
+use crate::core::flows::refuse::refuse;
 use crate::core::wire::ip::{self, Packet};
 use crate::core::wire::tcp::Segment;
 use crate::shell::netns_test::{isolated, sh};
@@ -21,42 +23,47 @@ macro_rules! name {
 }
 
 /// All that the daemon does about flows, without deciding anything: what opens a TCP
-/// flow goes on undecided, everything else decided.
+/// flow goes on undecided, everything else decided. Or it refuses everything.
 struct Passer {
-    devices: Arc<[Tun; 2]>,
     end: Arc<AtomicBool>,
+    refuses: Arc<AtomicBool>,
     seen: Arc<AtomicU64>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Passer {
     fn start(plan: &Plan, devices: [Tun; 2]) -> Self {
-        let devices = Arc::new(devices);
+        let refuses = Arc::new(AtomicBool::new(false));
         let (end, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut put_back = PutBack::new(plan);
         assert!(put_back.can_send(true));
-        let (all, ended, counted) = (Arc::clone(&devices), Arc::clone(&end), Arc::clone(&seen));
+        let (ended, counted, refusing) =
+            (Arc::clone(&end), Arc::clone(&seen), Arc::clone(&refuses));
         let own: Vec<IpAddr> =
             ["192.0.2.2", "2001:db8::2"].map(|text| text.parse().unwrap()).into();
         let thread = thread::spawn(move || {
-            let mut room = [0; 65_535];
+            let (mut room, mut back) = ([0; 16_000], Vec::new());
             while !ended.load(Ordering::Relaxed) {
-                let Ok(length) = all[0].recv_now(&mut room) else {
+                let Ok(length) = devices[0].recv_now(&mut room) else {
                     thread::sleep(Duration::from_micros(200));
                     continue;
                 };
                 counted.fetch_add(1, Ordering::Relaxed);
                 let packet = Packet::parse(&room[..length]).unwrap();
                 let opens = packet.protocol == ip::TCP && Segment::parse(&packet).unwrap().opens();
-                if own.contains(&packet.source) {
+                if refusing.load(Ordering::Relaxed) {
+                    if refuse(&packet, &mut back) {
+                        assert!(put_back.send_back(&back));
+                    }
+                } else if own.contains(&packet.source) {
                     let sent = if opens { Sent::Undecided } else { Sent::Decided };
-                    put_back.send(packet.bytes, sent, 1500);
+                    put_back.send(packet.bytes, sent);
                 } else {
-                    put_back.forward(packet.bytes, &all[usize::from(!opens)], 1500);
+                    put_back.forward(packet.bytes, &devices[usize::from(!opens)]);
                 }
             }
         });
-        Self { devices, end, seen, thread: Some(thread) }
+        Self { end, refuses, seen, thread: Some(thread) }
     }
 
     fn seen(&self) -> u64 {
@@ -163,14 +170,27 @@ k = socket.socket(family, socket.SOCK_STREAM if way == 'tcp' else socket.SOCK_DG
 k.settimeout(3); got = 0
 if 'bind' in how: k.setsockopt(socket.SOL_SOCKET, 25, b'wan')
 if 'mark' in how: k.setsockopt(socket.SOL_SOCKET, 36, 7)
+if 'port' in how: k.bind(('', 5555))
 k.connect((to, 443))
 if way == 'tcp':
     k.sendall(str(n).encode())
     while got < n: got += len(k.recv(65536))
+    k.recv(1) # the server is the first to close, so that the port is free at once
     if 'reset' in how: k.setsockopt(socket.SOL_SOCKET, 13, b'\1\0\0\0\0\0\0\0')
 else:
     for _ in range(4): k.send(b'y' * n); got += len(k.recv(9000))
 print(got); k.close()
+";
+
+/// Whether everything that is tried is refused, and at once.
+const TRY: &str = r"
+import socket, sys
+for to in sys.argv[1:]:
+    family = socket.AF_INET6 if ':' in to else socket.AF_INET
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        k = socket.socket(family, kind); k.settimeout(2)
+        try: k.connect((to, 443)); k.send(b'x'); k.recv(9); print('answered')
+        except OSError as error: print(type(error).__name__)
 ";
 
 #[track_caller]
@@ -214,7 +234,6 @@ fn flows_come_by_once_where_nothing_is_tracked() {
             let mut it = Captured::new(Home::plain());
             all_come_by(&mut it);
             assert_eq!(tracked(), 0);
-            println!("{}", sh("nft list table inet optout_flows"));
         });
     });
 }
@@ -223,16 +242,191 @@ fn flows_come_by_once_where_nothing_is_tracked() {
 fn flows_come_by_once_where_they_are_tracked_and_translated() {
     isolated(name!("flows_come_by_once_where_they_are_tracked_and_translated"), || {
         block_on(async {
-            let home = Home::new();
-            // What optout puts back is forwarded, too.
-            sh("nft add rule inet fw through iifname optout1 oifname wan accept
-                nft add rule inet fw through iifname optout0 oifname wan accept
-                nft 'add chain inet fw out { type filter hook output priority 0; }'
-                nft add rule inet fw out ct state invalid drop");
+            let home = strict();
             home.internet.sh("ip route del 192.168.7.0/24; ip -6 route del 2001:db8:77::/64");
             let mut it = Captured::new(home);
             all_come_by(&mut it);
             assert!(tracked() > 0);
+        });
+    });
+}
+
+/// The firewall lets through what is put back, and what it does not know it drops.
+fn strict() -> Home {
+    let home = Home::new();
+    sh("nft add rule inet fw through iifname '\"optout*\"' oifname wan accept
+        nft 'add chain inet fw out { type filter hook output priority 0; }'
+        nft add rule inet fw out ct state invalid drop");
+    home
+}
+
+#[test]
+fn what_is_refused_is_told_at_once_behind_any_firewall() {
+    isolated(name!("what_is_refused_is_told_at_once_behind_any_firewall"), || {
+        block_on(async {
+            let it = Captured::new(strict());
+            it.passer.refuses.store(true, Ordering::Relaxed);
+            for pid in [std::process::id(), it.home.client.pid()] {
+                let [v4, v6] = FAR;
+                let said = sh(&format!("nsenter -t {pid} -n -- python3 -c \"{TRY}\" {v4} {v6}"));
+                assert_eq!(said, "ConnectionRefusedError\n".repeat(4));
+            }
+            assert!(it.passer.seen() >= 8);
+        });
+    });
+}
+
+#[test]
+fn a_flow_that_ends_leaves_its_set_soon_and_one_that_is_reset_at_once() {
+    isolated(name!("a_flow_that_ends_leaves_its_set_soon_and_one_that_is_reset_at_once"), || {
+        block_on(async {
+            let mut it = Captured::new(Home::plain());
+            for at in [None, Some(())] {
+                let home = at.map(|()| &it.home);
+                fetch(home, "tcp", FAR[0], 1000, "reset");
+                assert_eq!(it.used(), [0, 0, 0, 0], "client: {at:?}");
+                let home = at.map(|()| &it.home);
+                fetch(home, "tcp", FAR[0], 1000, "port");
+                assert_eq!(it.used(), [1, 0, 0, 0], "client: {at:?}");
+                let left = sh(
+                    "nft list set inet optout_flows passed_tcp4 | grep -o 'expires [0-9]*[hms]'",
+                );
+                assert!(["expires 59s", "expires 58s"].contains(&left.trim()), "{left}");
+                it.passer.seen();
+                // The same ports, and another flow: it is judged anew.
+                let home = at.map(|()| &it.home);
+                fetch(home, "tcp", FAR[0], 1000, "port reset");
+                assert!(it.passer.seen() >= 2, "client: {at:?}");
+                assert_eq!(it.used(), [0, 0, 0, 0], "client: {at:?}");
+            }
+        });
+    });
+}
+
+#[test]
+fn a_flow_that_is_recalled_comes_by_us_again() {
+    isolated(name!("a_flow_that_is_recalled_comes_by_us_again"), || {
+        block_on(async {
+            let mut it = Captured::new(Home::plain());
+            let own = [["192.0.2.2", "2001:db8::2"], ["192.168.7.2", "2001:db8:77::2"]];
+            for (at, own) in [None, Some(())].into_iter().zip(own) {
+                for (to, own) in FAR.into_iter().zip(own) {
+                    let source = SocketAddr::new(own.parse().unwrap(), 5555);
+                    let destination = SocketAddr::new(to.parse().unwrap(), 443);
+                    let seen = || {
+                        let home = at.map(|()| &it.home);
+                        fetch(home, "udp", to, 100, "port");
+                        it.passer.seen()
+                    };
+                    assert_ne!(seen(), 0, "{own}");
+                    assert_eq!(seen(), 0, "{own}");
+                    let flow = FiveTuple { protocol: Protocol::Udp, source, destination };
+                    it.routes.recall(&flow).unwrap();
+                    it.routes.recall(&flow).unwrap(); // it is gone already
+                    let home = at.map(|()| &it.home);
+                    fetch(home, "udp", to, 100, "port");
+                    assert_ne!(it.passer.seen(), 0, "{own}");
+                }
+            }
+        });
+    });
+}
+
+#[test]
+fn flows_that_find_no_room_go_on_by_us() {
+    isolated(name!("flows_that_find_no_room_go_on_by_us"), || {
+        block_on(async {
+            let mut it = Captured::new(Home::plain());
+            let few = FlowPlan { size: 2, ..it.flows.clone() };
+            it.routes.set_flows(&few, &it.ends).unwrap();
+            for _ in 0..4 {
+                fetch(Some(&it.home), "udp", FAR[0], 100, "");
+                fetch(None, "udp", FAR[1], 100, "");
+            }
+            assert_eq!(it.used(), [0, 2, 0, 2]);
+            let seen = it.passer.seen();
+            assert!(seen >= 2 * (2 + 2 * 4), "{seen}");
+        });
+    });
+}
+
+#[test]
+fn what_is_excepted_never_comes_by_us() {
+    isolated(name!("what_is_excepted_never_comes_by_us"), || {
+        block_on(async {
+            let mut it = Captured::new(strict());
+            let prefixes = |texts: &[&str]| -> Vec<Prefix> {
+                texts.iter().map(|text| text.parse().unwrap()).collect()
+            };
+            let all = it.flows.clone();
+            let plans = [
+                FlowPlan { ports: vec![(400, 500)], ..all.clone() },
+                FlowPlan {
+                    addresses: prefixes(&["198.51.100.0/24", "2001:db8:53::/48"]),
+                    ..all.clone()
+                },
+                FlowPlan {
+                    clients: prefixes(&["192.168.7.2", "2001:db8:77::/64"]),
+                    users: vec![0],
+                    ..all.clone()
+                },
+                FlowPlan { scope: Scope::Dot, ..all.clone() },
+                FlowPlan { scope: Scope::Nothing, ..all.clone() },
+            ];
+            for plan in plans {
+                it.routes.set_flows(&plan, &it.ends).unwrap();
+                for to in FAR {
+                    fetch(None, "tcp", to, 1000, "");
+                    fetch(None, "udp", to, 1000, "");
+                    fetch(Some(&it.home), "tcp", to, 1000, "");
+                    fetch(Some(&it.home), "udp", to, 1000, "");
+                }
+                assert_eq!(it.passer.seen(), 0, "{plan:?}");
+            }
+            it.routes.set_flows(&all, &it.ends).unwrap();
+            // These go their own way, and are tracked as ever.
+            for how in ["bind", "mark"] {
+                for to in FAR {
+                    fetch(None, "tcp", to, 1000, how);
+                    fetch(None, "udp", to, 1000, how);
+                }
+                assert_eq!(it.passer.seen(), 0, "{how}");
+            }
+            fetch(None, "tcp", FAR[0], 1000, "");
+            assert_ne!(it.passer.seen(), 0);
+        });
+    });
+}
+
+#[test]
+fn nobody_sees_by_the_hop_limit_that_we_are_here() {
+    isolated(name!("nobody_sees_by_the_hop_limit_that_we_are_here"), || {
+        block_on(async {
+            let it = Captured::new(Home::plain());
+            it.home.internet.sh("nft -f - <<'END'
+                table inet hops {
+                    chain come { type filter hook prerouting priority raw;
+                        meta l4proto { tcp, udp } ip saddr . ip ttl { 192.168.7.2 . 63, 192.0.2.2 . 64 } counter name good
+                        meta l4proto { tcp, udp } ip6 saddr . ip6 hoplimit { 2001:db8:77::2 . 63, 2001:db8::2 . 64 } counter name good
+                        meta l4proto { tcp, udp } th dport 443 counter name each
+                    }
+                    counter good { }
+                    counter each { }
+                }\nEND");
+            for to in FAR {
+                for home in [None, Some(&it.home)] {
+                    fetch(home, "tcp", to, 1000, "");
+                    fetch(home, "udp", to, 1000, "");
+                }
+            }
+            assert!(it.passer.seen() >= 12);
+            let count = |name| {
+                it.home
+                    .internet
+                    .sh(&format!("nft list counter inet hops {name} | grep -o 'packets [0-9]*'"))
+            };
+            assert_eq!(count("good"), count("each"));
+            assert_ne!(count("each").trim(), "packets 0");
         });
     });
 }

@@ -33,6 +33,12 @@ impl Connection {
             desk.drop();
             return Fate::Stay;
         };
+        // After the end there is nothing, whatever was sent.
+        let ended = self.held.is_ended();
+        if ended && start >= judged.len() && !segment.payload.is_empty() {
+            desk.drop();
+            return Fate::Stay;
+        }
         let Some(known) = judged.get(start..).filter(|known| !known.is_empty()) else {
             let far = start >= GUARDED_BYTES;
             desk.onward(at.case.client, packet.bytes.to_vec(), far);
@@ -44,7 +50,9 @@ impl Connection {
         }
         let overlap = known.len().min(segment.payload.len());
         let mut bytes = known.get(..overlap).unwrap_or_default().to_vec();
-        bytes.extend(segment.payload.get(overlap..).unwrap_or_default());
+        if !ended {
+            bytes.extend(segment.payload.get(overlap..).unwrap_or_default());
+        }
         let mut packets = Vec::new();
         self.writer(at).cut(start, &bytes, &mut packets);
         if segment.flags.has(Flags::FIN) {
