@@ -142,7 +142,7 @@ fn under_flood(lab: &Lab, daemon: &Daemon<'_>, guarded: bool, flood: impl Fn(u32
         let _stop_also_on_panic = StopAtEnd(&stop);
         // Until more came than there is room for.
         let room = || (sent.load(Ordering::Relaxed) > 20_000).then_some(());
-        within(Duration::from_secs(60), room).expect("a flood");
+        within(Duration::from_mins(1), room).expect("a flood");
         let mut slowest = Duration::ZERO;
         for n in 0..20 {
             let begun = Instant::now();
