@@ -6,6 +6,7 @@ mod plain;
 
 use std::fs;
 use std::net::IpAddr;
+use std::process::Child;
 
 use serde_json::Value;
 
@@ -35,7 +36,7 @@ impl Lab {
 fn an_app_with_its_own_resolver_over_https_is_stopped_by_the_hello() {
     isolated(|| {
         let lab = Lab::start();
-        lab.internet().serve_doh();
+        let _server = lab.internet().serve_doh();
         for place in lab.places() {
             let daemon = place.home.optout(FULL);
             for family in ["-4", "-6"] {
@@ -78,7 +79,7 @@ fn an_app_with_an_address_built_in_is_stopped_by_what_it_says() {
 
 #[test]
 fn a_client_of_http3_is_told_at_once_and_others_are_untouched() {
-    isolated_with_apps(|| {
+    isolated_with_apps(&[], || {
         let lab = Lab::start();
         let server = lab.serve_http3(&page());
         for place in lab.places() {
@@ -105,7 +106,7 @@ fn a_client_of_http3_is_told_at_once_and_others_are_untouched() {
 
 #[test]
 fn a_client_with_an_encrypted_hello_is_judged_by_its_outer_name() {
-    isolated_with_apps(|| {
+    isolated_with_apps(&[], || {
         let lab = Lab::start();
         for place in lab.places() {
             let daemon = place.home.optout(FULL);
@@ -209,6 +210,7 @@ impl std::fmt::Display for Done {
 /// A server of HTTP/3 at all addresses of the Internet. It serves until the test ends.
 pub(crate) struct Http3 {
     log: std::path::PathBuf,
+    _server: Child,
 }
 
 impl Lab {
@@ -221,8 +223,7 @@ impl Lab {
         let mut serve = node.command(app("h3serve"));
         serve.arg("[::]:443").args(["web.pem", "web.key", "h3.page"].map(|file| dir.join(file)));
         serve.stdout(out.try_clone().expect("a descriptor")).stderr(out);
-        serve.spawn().expect("nsenter(1) starts");
-        let server = Http3 { log };
+        let server = Http3 { log, _server: serve.spawn().expect("nsenter(1) starts") };
         let up = || server.said().contains("ready").then_some(());
         let up = crate::lab::within(std::time::Duration::from_secs(5), up);
         assert!(up.is_some(), "h3serve does not serve: {}", server.said());

@@ -95,7 +95,7 @@ fn with_full_sets_flows_pass_and_are_stopped_as_before() {
         // Each stays, and has its place in a set of the kernel.
         let open = || {
             let to = |n: usize| SocketAddr::from((ORDINARY[n % 2], PORT));
-            lab.phone().enter(|| (0..200).map(|n| Living::open(to(n), NAME)).collect::<Vec<_>>())
+            lab.phone().enter(|| (0..FULL).map(|n| Living::open(to(n), NAME)).collect::<Vec<_>>())
         };
         let mut living: Vec<Living> = Vec::new();
         for (n, flow) in open().into_iter().enumerate() {
@@ -142,7 +142,7 @@ fn under_flood(lab: &Lab, daemon: &Daemon<'_>, guarded: bool, flood: impl Fn(u32
         let _stop_also_on_panic = StopAtEnd(&stop);
         // Until more came than there is room for.
         let room = || (sent.load(Ordering::Relaxed) > 20_000).then_some(());
-        within(Duration::from_secs(60), room).expect("a flood");
+        within(Duration::from_mins(1), room).expect("a flood");
         let mut slowest = Duration::ZERO;
         for n in 0..20 {
             let begun = Instant::now();

@@ -6,15 +6,15 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::isolate::INSIDE;
-use super::isolated;
+use super::isolated_with;
 
-/// Runs `test` as [`isolated`] does, with the programs there. They are built outside:
+/// Runs `test` as [`isolated_with`] does, with the programs there. They are built outside:
 /// inside there is no way to a registry.
-pub(crate) fn isolated_with_apps<F: FnOnce()>(test: F) {
+pub(crate) fn isolated_with_apps<F: FnOnce()>(tools: &[&str], test: F) {
     if env::var_os(INSIDE).is_none() {
         build();
     }
-    isolated(test);
+    isolated_with(tools, test);
 }
 
 /// Where the program of this name is.

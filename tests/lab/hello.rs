@@ -59,7 +59,7 @@ pub(crate) fn initial(dcid: &[u8], number: u8, parts: &[Crypto<'_>], length: usi
 
 fn suite() -> Suite {
     let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
-    suite.tls13().and_then(|suite| suite.quic_suite()).expect("ring knows QUIC")
+    suite.tls13().and_then(rustls::Tls13CipherSuite::quic_suite).expect("ring knows QUIC")
 }
 
 fn config() -> Arc<ClientConfig> {

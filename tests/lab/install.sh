@@ -63,10 +63,10 @@ need_compiler() {
     return 1
 }
 
-# What the lab is made of (tests/lab/isolate.rs has the same list).
+# What the lab is made of (tests/lab/isolate.rs has the same list), and the browser of one test.
 need_lab() {
     need unshare:util-linux nsenter:util-linux setpriv:util-linux mount:mount ip:iproute2 \
         nft:nftables dig:bind9-dnsutils curl:curl python3:python3 openssl:openssl \
         unbound:unbound nginx:nginx-light dnsmasq:dnsmasq-base sha256sum:coreutils hostname:hostname \
-        sysctl:procps ss:iproute2 sqlite3:sqlite3
+        sysctl:procps ss:iproute2 sqlite3:sqlite3 chromium:chromium
 }

@@ -17,6 +17,11 @@ pub(crate) struct Internet {
     _servers: Vec<Child>,
 }
 
+/// A server that a test asked for. It dies with the namespace.
+pub(crate) struct Served {
+    _server: Child,
+}
+
 impl Internet {
     pub(super) fn serve(node: Node, mut certificate: Child) -> Self {
         let dir = node.dir().to_owned();
@@ -59,8 +64,8 @@ impl Internet {
 
     /// Starts DNS over HTTPS (RFC 8484) at the foreign resolver, as
     /// `https://dns.foreign.example/dns-query`. Its questions are those of `doh` in
-    /// [`Self::query_log`].
-    pub(crate) fn serve_doh(&self) {
+    /// [`Self::query_log`]. It ends with the test.
+    pub(crate) fn serve_doh(&self) -> Served {
         let dir = self.node.dir().display();
         let mut conf = UNBOUND.replace("@DIR@", &dir.to_string());
         for address in FOREIGN {
@@ -74,12 +79,14 @@ impl Internet {
         // nginx has port 443 of all addresses.
         fs::write(self.node.dir().join("doh.nft"), DOH_REDIRECT).expect("tmpfs");
         self.node.ok(&format!("nft -f {dir}/doh.nft"));
-        spawn(&self.node, "doh", "unbound", &["-d", "-c", &format!("{dir}/doh.conf")]);
+        let conf = format!("{dir}/doh.conf");
+        let server = spawn(&self.node, "doh", "unbound", &["-d", "-c", &conf]);
         let up = within(Duration::from_secs(10), || {
             let connect = || std::net::TcpStream::connect((FOREIGN[1], DOH_PORT)).ok();
             self.node.enter(connect)
         });
         assert!(up.is_some(), "unbound serves no HTTPS:\n{}", self.all_logs());
+        Served { _server: server }
     }
 
     /// Packets that arrived, by what they are.

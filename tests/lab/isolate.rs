@@ -18,12 +18,17 @@ use std::time::Duration;
 /// `OPTOUT_REQUIRE_NETNS` is set, as it is in CI: a skipped test must never look
 /// like a passed one there.
 pub(crate) fn isolated<F: FnOnce()>(test: F) {
+    isolated_with(&[], test);
+}
+
+/// The same for a test that needs these programs besides.
+pub(crate) fn isolated_with<F: FnOnce()>(tools: &[&str], test: F) {
     if env::var_os(INSIDE).is_some() {
         watch_the_outer_run();
         return test();
     }
     let name = name_of::<F>();
-    if let Some(reason) = isolated_or_skip_reason() {
+    if let Some(reason) = missing(tools).or_else(isolated_or_skip_reason) {
         let required = env::var_os("OPTOUT_REQUIRE_NETNS").is_some_and(|v| v != "0");
         assert!(!required, "{name} must run here and cannot: {reason}");
         let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {reason}");
@@ -51,9 +56,8 @@ pub(crate) fn isolated<F: FnOnce()>(test: F) {
 
 /// Why no lab can run here; `None` if one can.
 pub(crate) fn isolated_or_skip_reason() -> Option<String> {
-    let missing: Vec<&str> = TOOLS.iter().copied().filter(|tool| !installed(tool)).collect();
-    if !missing.is_empty() {
-        return Some(format!("not installed: {} (./dev test installs them)", missing.join(", ")));
+    if let Some(missing) = missing(TOOLS) {
+        return Some(missing);
     }
     let tried = unshare().args(["sh", "-c", "ip link set lo up && nft list ruleset"]).output();
     match tried {
@@ -98,6 +102,12 @@ fn watch_the_outer_run() {
         let _ = writeln!(std::io::stderr(), "still running after {LIMIT:?}: ended");
         std::process::exit(1);
     });
+}
+
+fn missing(tools: &[&str]) -> Option<String> {
+    let missing: Vec<&str> = tools.iter().copied().filter(|tool| !installed(tool)).collect();
+    (!missing.is_empty())
+        .then(|| format!("not installed: {} (./dev test installs them)", missing.join(", ")))
 }
 
 fn installed(tool: &str) -> bool {

@@ -45,7 +45,7 @@ pub(crate) use internet::{
     BIG_TXT, FOREIGN, HARD_CODED, ISP, Internet, LISTS, NEVER_BLOCK, ORDINARY, VENDOR, page,
 };
 use isolate::INSIDE;
-pub(crate) use isolate::{isolated, isolated_or_skip_reason};
+pub(crate) use isolate::{isolated, isolated_or_skip_reason, isolated_with};
 pub(crate) use link::{Carried, HOP_V4, HOP_V6, Link};
 pub(crate) use node::{Node, Ran};
 use tap::Tap;

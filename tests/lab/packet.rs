@@ -136,7 +136,7 @@ pub(crate) fn fragments(packet: &[u8], parts: &[(usize, usize)], id: u32) -> Vec
         if packet[0] >> 4 == 4 {
             let length = head.len();
             head[2..4].copy_from_slice(&short(length + to - from));
-            let place = short(from / 8 | if more { 0x2000 } else { 0 });
+            let place = short((from / 8) | if more { 0x2000 } else { 0 });
             head[4..6].copy_from_slice(&id.to_be_bytes()[2..]);
             head[6..8].copy_from_slice(&place);
             seal_v4(&mut head);

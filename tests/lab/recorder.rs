@@ -40,7 +40,7 @@ impl Recorder {
         let (kept, socket) = (recorder.clone(), node.enter(|| UdpSocket::bind((address, port))));
         let socket = socket.expect("a free port");
         thread::spawn(move || {
-            let mut datagram = [0; 65_535];
+            let mut datagram = vec![0; 65_535];
             while let Ok((length, from)) = socket.recv_from(&mut datagram) {
                 kept.keep(from, |all| all.push(datagram[..length].to_vec()));
             }

@@ -9,7 +9,7 @@ use super::{Done, Place, assert_no_request, assert_said};
 
 #[test]
 fn a_browser_that_speaks_quic_is_stopped_and_others_are_untouched() {
-    isolated_with_apps(|| {
+    isolated_with_apps(&["chromium"], || {
         let lab = Lab::start();
         let server = lab.serve_http3(PAGE.as_bytes());
         let key = lab.internet().node().ok(SPKI);

@@ -46,7 +46,12 @@ impl Exchange {
         payload: &[u8],
     ) -> Fate {
         self.last = at.now;
+        let room = at.room.saturating_add(self.datagrams.held());
         let sniffed = self.datagrams.push(payload);
+        // What is read ahead counts, also where nothing waits for it any more.
+        if self.datagrams.held() > room {
+            self.datagrams = Datagrams::default();
+        }
         if self.ruling.is_some() {
             return self.watch(desk, at, packet, sniffed);
         }
@@ -61,7 +66,9 @@ impl Exchange {
             }
             Sniffed::NeedMore => {
                 desk.counters.over_bound += 1;
-                self.finish(at, desk)
+                let ruling = self.finish(at, desk);
+                self.datagrams = Datagrams::default();
+                ruling
             }
         };
         self.ruled(desk, at, ruling, Some(packet))
@@ -156,7 +163,7 @@ impl Exchange {
     fn has_room(&self, at: &Moment<'_>, packet: &[u8]) -> bool {
         self.packets.len() < MAX_PACKETS
             && self.packet_bytes + packet.len() <= MAX_BYTES
-            && packet.len() <= at.room
+            && packet.len() + self.datagrams.held() <= at.room
     }
 
     fn put_back(&mut self, desk: &mut Desk, at: &Moment<'_>, packet: Option<&[u8]>, decided: bool) {

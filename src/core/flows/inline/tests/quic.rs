@@ -117,6 +117,21 @@ fn datagrams_that_cannot_be_read_are_held_up_to_a_bound() {
 }
 
 #[test]
+fn halves_of_hellos_are_held_up_to_the_bound_of_all_flows() {
+    let mut world = World::with(Settings { held: 8192, ..Settings::default() });
+    let half = in_two("blocked.example");
+    for port in 0..2000 {
+        let from = format!("192.0.2.7:{}", 1000 + port);
+        for part in [&half[0], &half[0]] {
+            world.send(&datagram(&from, "203.0.113.4:443", part));
+            let held = world.inline.fill().held;
+            assert!(held <= 8192, "{held} bytes at {port}");
+        }
+    }
+    assert!(world.inline.counters().over_bound > 1900);
+}
+
+#[test]
 fn release_lets_datagrams_go() {
     let mut world = World::new();
     let (from, to) = ENDS[1];
