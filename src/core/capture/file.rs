@@ -13,7 +13,7 @@ use crate::core::wire::reader::{Reader, Short};
 /// Reads one file, from its first byte on.
 ///
 /// Give [`Format::step`] all bytes that were not consumed yet; it says what they
-/// begin with and how many of them that took. It keeps at most [`MAX_INTERFACES`]
+/// begin with and how many of them that took. It keeps at most `MAX_INTERFACES`
 /// interfaces, and never asks for more than [`Format::MAX_NEED`] bytes at once.
 #[derive(Debug, Default)]
 pub struct Format {

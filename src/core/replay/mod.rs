@@ -19,9 +19,9 @@
 //!
 //! # Bounds
 //!
-//! [`MAX_FLOWS`] flows are told apart. What belongs to none of them when they are
-//! reached is counted, and not looked into. [`MAX_LISTENED`] flows are listened
-//! to at a time, and hold [`MAX_HELD`] bytes together; at either limit the one that
+//! `MAX_FLOWS` flows are told apart. What belongs to none of them when they are
+//! reached is counted, and not looked into. `MAX_LISTENED` flows are listened
+//! to at a time, and hold `MAX_HELD` bytes together; at either limit the one that
 //! has been listened to longest is done with.
 
 mod answers;
