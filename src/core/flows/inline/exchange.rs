@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::connection::Fate;
 use super::desk::{Desk, Moment};
 use super::verdicts::Ruling;
-use crate::core::sniff::{Cause, Datagrams, Sniffed, Unnamed};
+use crate::core::sniff::{Cause, Datagrams, Sniffed, Spoken, Unnamed};
 use crate::core::time::Instant;
 
 /// See the module.
@@ -136,8 +136,10 @@ impl Exchange {
             return Fate::Refuse(Box::new(ruling));
         }
         // A port may have several connections, and tools put a false one before the
-        // true one. Elsewhere than at QUIC's own port that gains them nothing.
-        let over = !ruling.is_named() && at.case.tuple.destination.port() != QUIC_PORT;
+        // true one. Where nobody speaks QUIC that gains them nothing.
+        let quic = matches!(ruling.spoken, Some(Spoken::Quic(_)))
+            || at.case.tuple.destination.port() == QUIC_PORT;
+        let over = !ruling.is_named() && !quic;
         desk.passes(at, &ruling);
         self.ruling = Some(ruling);
         self.put_back(desk, at, packet, over);

@@ -102,6 +102,24 @@ fn what_zapret_sends_ahead_of_a_hello_does_not_hide_it() {
 }
 
 #[test]
+fn a_version_that_nobody_speaks_opens_no_way_at_any_port() {
+    for (from, to) in
+        [("192.0.2.7:50000", "203.0.113.4:8443"), ("[2001:db8:7::7]:50000", "[2001:db8::4]:8443")]
+    {
+        let mut world = World::new();
+        let hello = initial("blocked.example", b"chosen-1");
+        let mut greased = hello.clone();
+        greased[1..5].copy_from_slice(&[0xba; 4]);
+        world.send(&datagram(from, to, &greased));
+        assert_eq!(world.last_seen().learnt, Learnt::Not(Cause::UnknownVersion));
+        assert!(!world.onward[0].1);
+        world.send(&datagram(from, to, &hello));
+        assert_eq!((world.onward.len(), world.back.len()), (1, 1));
+        assert_eq!(world.last_seen().learnt, Learnt::Said);
+    }
+}
+
+#[test]
 fn datagrams_that_cannot_be_read_are_held_up_to_a_bound() {
     let mut world = World::new();
     let (from, to) = ENDS[0];
