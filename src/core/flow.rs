@@ -55,3 +55,22 @@ pub enum Client {
     /// Another device, by its address.
     Device(IpAddr),
 }
+
+/// Whose share of a bound something takes: all programs of this host have one
+/// together, and each device has its own.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Member {
+    /// All programs of this host.
+    Host,
+    /// A device.
+    Device(IpAddr),
+}
+
+impl From<&Client> for Member {
+    fn from(client: &Client) -> Self {
+        match client {
+            Client::Host(_) => Self::Host,
+            Client::Device(address) => Self::Device(*address),
+        }
+    }
+}

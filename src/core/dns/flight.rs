@@ -15,10 +15,11 @@ use super::answer::{self, Answer, Expected};
 use super::ask::Key;
 use super::random::{HashKey, Random};
 use super::reply::{ExtendedError, NETWORK_ERROR, NO_REACHABLE_AUTHORITY};
-use super::share::{Full, Member, Shares};
+use super::share::{Full, Shares};
 use super::upstream::{Route, Upstreams};
 use super::waiting::Waiting;
 use super::{AskId, Out, Transport};
+use crate::core::flow::Member;
 use crate::core::time::Instant;
 
 /// All flights.

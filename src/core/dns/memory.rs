@@ -12,8 +12,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::random::HashKey;
-use super::share::Member;
 use crate::core::flow::Client;
+use crate::core::flow::Member;
 use crate::core::host::HostName;
 use crate::core::time::Instant;
 

@@ -4,25 +4,15 @@
 //! hurts the one who makes it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use super::random::HashKey;
-use crate::core::flow::Client;
+use crate::core::flow::Member;
 
 /// What is taken.
 #[derive(Debug)]
 pub(super) struct Shares {
     by_member: HashMap<Member, Share, HashKey>,
     all: Share,
-}
-
-/// A client, as far as shares go.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) enum Member {
-    /// All programs of this host.
-    Host,
-    /// A device.
-    Device(IpAddr),
 }
 
 /// There is no room for another question.
@@ -36,23 +26,12 @@ struct Share {
     places: usize,
 }
 
-impl From<&Client> for Member {
-    fn from(client: &Client) -> Self {
-        match client {
-            Client::Host(_) => Self::Host,
-            Client::Device(address) => Self::Device(*address),
-        }
-    }
-}
-
-impl Member {
-    /// The most it may take. Behind this host's own resolver there may be a
-    /// whole home.
-    fn limit(self) -> Share {
-        match self {
-            Self::Host => Share { flights: MAX.flights / 4 * 3, places: MAX.places / 4 * 3 },
-            Self::Device(_) => Share { flights: MAX.flights / 4, places: MAX.places / 2 },
-        }
+/// The most that a client may take. Behind this host's own resolver there may be a
+/// whole home.
+fn limit(member: Member) -> Share {
+    match member {
+        Member::Host => Share { flights: MAX.flights / 4 * 3, places: MAX.places / 4 * 3 },
+        Member::Device(_) => Share { flights: MAX.flights / 4, places: MAX.places / 2 },
     }
 }
 
@@ -79,7 +58,7 @@ impl Shares {
     /// [`Full`] if there is none left, in all or for this client.
     pub(super) fn take(&mut self, member: Member, with_flight: bool) -> Result<(), Full> {
         let share = self.by_member.get(&member).copied().unwrap_or_default();
-        if !self.all.has_room(MAX, with_flight) || !share.has_room(member.limit(), with_flight) {
+        if !self.all.has_room(MAX, with_flight) || !share.has_room(limit(member), with_flight) {
             return Err(Full);
         }
         self.all.take(with_flight);

@@ -2,8 +2,8 @@
 
 use super::connection::Fate;
 use super::flow::{self, Flow, State};
-use super::table::Member;
 use super::{Arrival, Inline, Judge, Transport, deadline_of, parts};
+use crate::core::flow::Member;
 use crate::core::flow::{Client, FiveTuple, Owner};
 use crate::core::time::Instant;
 use crate::core::wire::ip::Packet;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::door::{Counters, Out, Seen, Settings};
 use super::storms::{Manner, Storms, Subject};
-use super::table::Member;
 use super::verdicts::{Case, Ruling};
+use crate::core::flow::Member;
 use crate::core::flow::{Client, FiveTuple, Owner};
 use crate::core::time::Instant;
 

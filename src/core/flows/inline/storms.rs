@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::table::{Key, Member};
+use super::table::Key;
+use crate::core::flow::Member;
 use crate::core::host::HostName;
 use crate::core::time::Instant;
 

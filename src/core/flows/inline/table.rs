@@ -7,9 +7,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, DefaultHasher, Hasher};
-use std::net::IpAddr;
 
-use crate::core::flow::{Client, FiveTuple};
+use crate::core::flow::{FiveTuple, Member};
 use crate::core::time::Instant;
 
 /// Values by tuple.
@@ -49,15 +48,6 @@ pub(super) struct Bounds {
     pub held_of_member: usize,
 }
 
-/// Whose a flow is, as far as shares go.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(super) enum Member {
-    /// All programs of this host.
-    Host,
-    /// A device.
-    Device(IpAddr),
-}
-
 /// There is no room.
 #[derive(Debug)]
 pub(super) struct Full;
@@ -66,15 +56,6 @@ pub(super) struct Full;
 struct Share {
     slots: usize,
     held: usize,
-}
-
-impl From<&Client> for Member {
-    fn from(client: &Client) -> Self {
-        match client {
-            Client::Host(_) => Self::Host,
-            Client::Device(address) => Self::Device(*address),
-        }
-    }
 }
 
 impl<T> Table<T> {
@@ -247,6 +228,8 @@ impl BuildHasher for Key {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use std::net::IpAddr;
 
     use super::*;
     use crate::core::flow::Protocol;
