@@ -73,10 +73,11 @@ impl Request {
                 return Some(other_protocol());
             }
             if end.is_some() {
-                let line = all.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let Some(request) = RequestLine::parse(line) else { return Some(other_protocol()) };
+                let line = all.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+                let bare = line.strip_suffix(b"\n").unwrap_or(line);
+                let Some(request) = RequestLine::parse(bare) else { return Some(other_protocol()) };
                 if request.version == (0, 9) || request.is_http2() {
-                    return Some(so_far(all, Cause::NoName));
+                    return Some(so_far(line, Cause::NoName)); // nothing behind it is of a head
                 }
                 self.begun = true;
             }

@@ -184,6 +184,13 @@ fn http_2_with_prior_knowledge_is_known() {
     let told = tell_in_every_cut(preface, 20);
     let Some(Sniffed::Unnamed(unnamed)) = told.pushed else { panic!("{told:?}") };
     assert_eq!((unnamed.cause, unnamed.spoken), (Cause::NoName, Some(Spoken::Http2)));
+    // What lies behind its first line is no head, whatever it looks like.
+    for behind in ["Host : \u{3}\r\n", "Host: t.example\r\n\r\n", "\u{3}\u{3}"] {
+        for line in ["PRI * HTTP/2.0\r\n", "PRI * HTTP/2.0\n", "GET /\r\n"] {
+            let told = tell_in_every_cut(format!("{line}{behind}").as_bytes(), 20);
+            assert_eq!(short(&told.finished), "it names no host", "{line}{behind}");
+        }
+    }
 }
 
 #[test]
