@@ -1,6 +1,7 @@
 //! Flows: who talks to whom.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ impl fmt::Display for Protocol {
 }
 
 /// The five values that name a flow, as its first packet has them.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FiveTuple {
     /// TCP or UDP.
     pub protocol: Protocol,
@@ -35,6 +36,28 @@ pub struct FiveTuple {
     /// Whom it is meant for.
     pub destination: SocketAddr,
 }
+
+/// In one piece, for it is done some times for each packet. Scope and flow label, of
+/// which packets say nothing, do not count.
+impl Hash for FiveTuple {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let mut bytes = [0; 1 + 2 * END];
+        let (protocol, ends) = bytes.split_at_mut(1);
+        protocol.fill(u8::from(self.protocol == Protocol::Udp));
+        for (place, end) in ends.chunks_exact_mut(END).zip([self.source, self.destination]) {
+            let (address, port) = place.split_at_mut(END - 2);
+            port.copy_from_slice(&end.port().to_be_bytes());
+            match end.ip() {
+                IpAddr::V4(v4) => address.iter_mut().zip(v4.octets()).for_each(|(to, of)| *to = of),
+                IpAddr::V6(v6) => address.copy_from_slice(&v6.octets()),
+            }
+        }
+        hasher.write(&bytes);
+    }
+}
+
+/// Bytes of an address and a port.
+const END: usize = 18;
 
 /// The program a flow of this host belongs to. A part that could not be learnt is `None`.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize)]

@@ -143,10 +143,16 @@ impl<T> Table<T> {
         self.deadlines.insert((deadline, slot.id), *tuple);
     }
 
-    /// When it is to be looked at next, unless that is sooner anyway. So one that
-    /// is busy costs nothing: who looks too early sees that it is too early.
-    pub(super) fn hasten(&mut self, tuple: &FiveTuple, deadline: Instant) {
-        if self.slots.get(tuple).is_some_and(|slot| deadline < slot.deadline) {
+    /// How many bytes it holds now, and when it is to be looked at next, unless that is
+    /// sooner anyway. So one that is busy costs nothing: who looks too early sees
+    /// that it is too early.
+    pub(super) fn settle(&mut self, tuple: &FiveTuple, held: usize, deadline: Instant) {
+        let Some(slot) = self.slots.get(tuple) else { return };
+        let (sooner, as_before) = (deadline < slot.deadline, held == slot.held);
+        if !as_before {
+            self.weigh(tuple, held);
+        }
+        if sooner {
             self.set_deadline(tuple, deadline);
         }
     }
@@ -286,9 +292,9 @@ mod tests {
             add(&mut table, 1, port).unwrap();
         }
         table.set_deadline(&tuple(1), at(9));
-        table.hasten(&tuple(2), at(12));
+        table.settle(&tuple(2), 0, at(12));
         assert_eq!((table.due(at(8)), table.due(at(9))), (None, Some(tuple(1))));
-        table.hasten(&tuple(2), at(3));
+        table.settle(&tuple(2), 0, at(3));
         assert_eq!((table.due(at(9)), table.next_deadline()), (Some(tuple(2)), Some(at(3))));
         for port in [1, 2] {
             table.remove(&tuple(port));
