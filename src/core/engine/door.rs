@@ -63,6 +63,9 @@ pub enum Input<'a> {
         /// The message, without the length bytes of TCP.
         message: &'a [u8],
     },
+    /// Whether the kernel brings hellos back of flows that passed. See
+    /// [`Inline::hellos_come_back`](crate::core::flows::inline::Inline::hellos_come_back).
+    HellosComeBack(bool),
     /// Everything is to pass from now on: let go what is held.
     Release,
     /// The instant of [`Output::Wait`] has come.

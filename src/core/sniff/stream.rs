@@ -33,6 +33,13 @@ enum Stage {
 }
 
 impl Stream {
+    /// One whose first hello is known already: only another hello is waited for, and
+    /// the names of that one alone are said.
+    #[must_use]
+    pub fn after_hello() -> Self {
+        Self { stage: Stage::Tls(Hellos::after_first()) }
+    }
+
     /// Takes the next bytes. What is known already is said again by a push that
     /// makes sure that it was all.
     pub fn push(&mut self, bytes: &[u8]) -> Sniffed {

@@ -53,6 +53,8 @@ impl Daemon {
             self.release();
         }
         let mut problems = self.network.capture_flows(&flows);
+        let come = self.network.routes.brings_hellos();
+        self.engine.handle(clock::now(), Input::HellosComeBack(come));
         if less {
             self.release();
         }

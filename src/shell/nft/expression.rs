@@ -125,6 +125,12 @@ impl Rule {
             .compare(how, &[0])
     }
 
+    /// What it carries begins with these bytes, as far as the mask says. Only after
+    /// [`Rule::protocol`]. From Linux 5.16 on.
+    pub(super) fn begins_with(self, bytes: &[u8], mask: &[u8]) -> Self {
+        self.payload(INNER_HEADER, 0, bytes.len()).mask(mask).compare(EQUAL, bytes)
+    }
+
     /// It is a part of a packet. Only after [`Rule::family`].
     pub(super) fn fragment(self, v6: bool) -> Self {
         if !v6 {
@@ -396,6 +402,7 @@ const META_NFPROTO: u32 = 15;
 const META_L4PROTO: u32 = 16;
 const META_SKUID: u32 = 10;
 pub(super) const NETWORK_HEADER: u32 = 1;
+const INNER_HEADER: u32 = 3; // NFT_PAYLOAD_INNER_HEADER
 pub(super) const TRANSPORT_HEADER: u32 = 2;
 const CHECKSUM_INET: u32 = 1; // NFT_PAYLOAD_CSUM_INET
 const UDP_CHECKSUM: u32 = 6; // RFC 768

@@ -161,6 +161,12 @@ impl Routes {
         self.flows.as_ref().map(|flows| &flows.plan)
     }
 
+    /// Whether hellos come of flows that passed. See [`FlowTable::brings_hellos`].
+    #[must_use]
+    pub fn brings_hellos(&self) -> bool {
+        self.flows.as_ref().is_some_and(|flows| flows.table.brings_hellos())
+    }
+
     /// From now on the flow comes to us again.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! How a flow goes on, and what becomes of it.
 
-use super::connection::Fate;
+use super::connection::{Connection, Fate};
+use super::facts::Facts;
 use super::flow::{self, Flow, State};
 use super::{Arrival, Inline, Judge, Transport, deadline_of, parts};
 use crate::core::flow::Member;
@@ -8,6 +9,7 @@ use crate::core::flow::{Client, FiveTuple, Owner};
 use crate::core::time::Instant;
 use crate::core::wire::ip::Packet;
 use crate::core::wire::tcp::{Flags, Segment};
+use crate::core::wire::tls::{CHANGE_CIPHER_SPEC, HANDSHAKE};
 
 impl Inline {
     /// A packet of a flow that stands in the table.
@@ -51,6 +53,11 @@ impl Inline {
                 refused.handle(desk, &at, packet);
                 Fate::Stay
             }
+            (State::Passed(..), Transport::Tcp(segment))
+                if desk.hellos_come_back && may_be_hello(segment.payload) =>
+            {
+                return self.hears_hello(arrival, segment);
+            }
             (State::Passed(..), _) => {
                 let last = matches!(&arrival.what, Transport::Tcp(segment) if ends(segment));
                 return desk.onward(at.case.client, packet.bytes.to_vec(), !last);
@@ -59,6 +66,18 @@ impl Inline {
             (State::Heard { .. } | State::Connection(_) | State::Exchange(_), _) => Fate::Stay,
         };
         self.settle_fate(now, judge, tuple, fate);
+    }
+
+    /// A flow that passed says a hello.
+    fn hears_hello(&mut self, arrival: &Arrival<'_>, segment: &Segment<'_>) {
+        let Some(flow) = self.table.find(&arrival.tuple) else { return };
+        let before = std::mem::replace(&mut flow.state, State::Owned(Vec::new()));
+        let State::Passed(ruling, _) = before else { return flow.state = before };
+        let facts = Facts::of(arrival.packet, segment);
+        let connection = Connection::again(arrival.now, &facts, segment, *ruling);
+        flow.state = State::Connection(Box::new(connection));
+        self.table.need_it(&arrival.tuple);
+        self.goes_on(arrival);
     }
 
     pub(super) fn is_due(&mut self, now: Instant, judge: &dyn Judge, tuple: FiveTuple) {
@@ -104,8 +123,7 @@ impl Inline {
     pub(super) fn settle(&mut self, tuple: &FiveTuple) {
         let Some(flow) = self.table.find(tuple) else { return };
         let (weight, deadline) = (flow.weight(), deadline_of(flow, &self.desk.settings));
-        self.table.weigh(tuple, weight);
-        self.table.hasten(tuple, deadline);
+        self.table.settle(tuple, weight, deadline);
     }
 
     fn is_passed(&mut self, now: Instant, tuple: FiveTuple) {
@@ -126,6 +144,14 @@ impl Inline {
 fn ends(segment: &Segment<'_>) -> bool {
     segment.flags.has(Flags::RST) || segment.flags.has(Flags::FIN)
 }
+
+/// Whether the kernel would have brought it for its first bytes. What else comes of a
+/// flow that passed does so because the set is full, or was emptied.
+fn may_be_hello(payload: &[u8]) -> bool {
+    matches!(payload, [HANDSHAKE | CHANGE_CIPHER_SPEC, TLS, ..])
+}
+
+const TLS: u8 = 3; // the version of every record, first half (RFC 8446 §5.1)
 
 /// Most packets of a flow that wait until it is known whose it is.
 const MAX_OWNED: usize = 8;

@@ -15,6 +15,8 @@ use crate::core::time::Instant;
 pub(super) struct Desk {
     pub settings: Settings,
     pub counters: Counters,
+    /// The kernel brings hellos back of flows that passed.
+    pub hellos_come_back: bool,
     out: VecDeque<Out>,
     storms: Storms,
     /// What waits for the owner of its flow to be said; all wait equally long.
@@ -40,7 +42,8 @@ impl Desk {
     pub(super) fn new(settings: Settings) -> Self {
         let storms = Storms::new(settings.seed.rotate_left(16));
         let (out, unsaid) = (VecDeque::new(), VecDeque::new());
-        Self { settings, counters: Counters::default(), out, storms, unsaid }
+        let counters = Counters::default();
+        Self { settings, counters, hellos_come_back: false, out, storms, unsaid }
     }
 
     pub(super) fn push(&mut self, out: Out) {

@@ -29,6 +29,16 @@
 //! and what it acknowledged. A client that is slower than a minute, or a packet of
 //! which no byte was seen for want of room, passes without a name.
 //!
+//! # Hellos of flows that passed
+//!
+//! A client may say a second hello, after `HelloRetryRequest` (RFC 8446 §4.1.4) or after
+//! some words in clear (`STARTTLS`). Where the kernel brings every segment back that begins
+//! with a hello, and takes its flow out of the set by that ([`Inline::hellos_come_back`]), a
+//! flow passes with its first hello and such a segment has it judged again. Where it
+//! does not, and of clients that cut their hello smaller than any link asks for, a flow
+//! stays with us until no hello can follow. In the first case a second hello that is cut
+//! within its first bytes passes unread.
+//!
 //! # Floods
 //!
 //! Flows and held bytes are bounded, in all and for each client; at a bound what
@@ -225,6 +235,12 @@ impl Inline {
             }
         }
         self.desk.release();
+    }
+
+    /// Whether a segment that begins with a TLS hello comes, and those behind it,
+    /// though its flow was `decided`. Not so at the start.
+    pub fn hellos_come_back(&mut self, come: bool) {
+        self.desk.hellos_come_back = come;
     }
 
     /// What is to be done; `None` if nothing is left.

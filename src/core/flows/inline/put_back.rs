@@ -111,7 +111,7 @@ impl Writer {
 }
 
 /// Least size of our segments, in bytes: what every host takes (RFC 9293 §3.7.1).
-const LEAST: usize = 536;
+pub(super) const LEAST: usize = 536;
 
 /// Most bytes in a segment of ours, so that it fits in a frame of 1500 bytes with
 /// its timestamps.

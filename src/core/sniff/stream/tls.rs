@@ -27,6 +27,12 @@ pub(super) struct Hellos {
 }
 
 impl Hellos {
+    /// Those of a client whose first hello was whole, and named nobody.
+    pub(super) fn after_first() -> Self {
+        let said = Unnamed { cause: Cause::NoName, spoken: None, ech: false };
+        Self { whole: 1, said: Some(Sniffed::Unnamed(said)), ..Self::default() }
+    }
+
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Sniffed {
         let before = self.whole;

@@ -28,13 +28,17 @@ pub(super) struct Making<'a> {
     pub(super) has_v6: bool,
     /// The kernel joins fragments before our chains meet them.
     pub(super) joins: bool,
+    /// The kernel can look at the first bytes that a segment carries.
+    pub(super) hellos: bool,
 }
 
 /// A chain, and its place if it is a base chain.
 type Place = (&'static str, Option<(&'static str, u32, i32)>);
 
 /// All chains. They are made in this order.
-pub(super) const CHAINS: [Place; 16] = [
+pub(super) const CHAINS: [Place; 18] = [
+    ("hello4", None),
+    ("hello6", None),
     ("ends4", None),
     ("ends6", None),
     ("flow4", None),
@@ -61,6 +65,9 @@ impl Making<'_> {
             super::flush(batch, name);
         }
         for v6 in self.families() {
+            if self.hellos {
+                hello(batch, v6);
+            }
             ends(batch, v6);
             self.flow(batch, v6);
         }
@@ -90,6 +97,11 @@ impl Making<'_> {
         if !self.joins {
             // Only its first part has ports: all of them, or none of them.
             add(batch, name, of().fragment(v6).go_back());
+        }
+        if self.hellos {
+            let rule = Rule::default().protocol(Protocol::Tcp);
+            let rule = rule.begins_with(&HELLO_OR_CHANGE.0, &HELLO_OR_CHANGE.1);
+            add(batch, name, rule.jump(named("hello", v6)));
         }
         let ends = Rule::default().flags(FIN | SYN | RST, false);
         add(batch, name, ends.jump(named("ends", v6)));
@@ -212,6 +224,17 @@ impl Making<'_> {
     }
 }
 
+/// A flow that says a hello, the second one mostly, does not pass any more, and so comes
+/// to us with this segment and all behind it.
+fn hello(batch: &mut Batch, v6: bool) {
+    for (bytes, mask) in
+        [(&HELLO.0[..], &HELLO.1[..]), (&CHANGE_THEN_HELLO.0, &CHANGE_THEN_HELLO.1)]
+    {
+        let rule = Rule::default().protocol(Protocol::Tcp).begins_with(bytes, mask);
+        add(batch, named("hello", v6), rule.recall(Passed(Protocol::Tcp, v6)));
+    }
+}
+
 /// A TCP flow ends or begins. One that begins is a new one, and is to be judged
 /// anew, even if its ports were used before.
 fn ends(batch: &mut Batch, v6: bool) {
@@ -245,6 +268,21 @@ fn named(base: &str, v6: bool) -> &'static str {
 }
 
 pub(super) const SPARED_PORTS: &str = "spared_ports";
+
+/// Bytes, and which bits of them count.
+type Start<const N: usize> = ([u8; N], [u8; N]);
+
+/// A record of TLS with a handshake message that is a hello (RFC 8446 §4, §5.1).
+const HELLO: Start<6> = ([22, 3, 0, 0, 0, 1], [0xff, 0xff, 0, 0, 0, 0xff]);
+
+/// The record that middleboxes want to see, then that one (RFC 8446 §D.4).
+const CHANGE_THEN_HELLO: Start<12> = (
+    [20, 3, 0, 0, 1, 1, 22, 3, 0, 0, 0, 1],
+    [0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0xff],
+);
+
+/// What both begin with, so that nothing else is looked at twice.
+const HELLO_OR_CHANGE: Start<2> = ([20, 3], [0xfd, 0xff]);
 
 const FIN: u8 = 1; // RFC 9293 §3.1
 const SYN: u8 = 2;

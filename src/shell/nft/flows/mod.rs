@@ -32,7 +32,9 @@ use crate::shell::route::{FlowPlan, Plan, Surroundings};
 pub struct FlowTable {
     owner: Netlink,
     size: u32,
+    /// What the kernel can do, as far as it was asked.
     joins: bool,
+    hellos: bool,
     /// What the rules were made of.
     made: Option<(Plan, FlowPlan, Ends, Vec<Ranges>)>,
 }
@@ -91,7 +93,14 @@ impl FlowTable {
         }
         let (bytes, acks) = batch.finish();
         owner.batch(&bytes, acks)?;
-        Ok(Self { owner, size: flows.size, joins: true, made: None })
+        Ok(Self { owner, size: flows.size, joins: true, hellos: true, made: None })
+    }
+
+    /// Whether a segment comes that begins with a TLS hello, and those behind it, though
+    /// its flow passed. Kernels before 5.16 cannot look at what a segment carries.
+    #[must_use]
+    pub fn brings_hellos(&self) -> bool {
+        self.hellos && self.made.is_some()
     }
 
     /// For how many flows each set has room.
@@ -118,9 +127,12 @@ impl FlowTable {
         }
         let has_v6 = around.has_v6;
         let mut outcome = self.change(&wanted, has_v6);
-        if let (true, Err(error)) = (self.joins, &outcome) {
-            log::debug!("nft: fragments come to us one by one ({error})");
-            self.joins = false;
+        let (joins, hellos) = (self.joins, self.hellos);
+        for (without_joins, without_hellos) in [(false, true), (true, false), (true, true)] {
+            let fewer = joins && without_joins || hellos && without_hellos;
+            let (Err(error), true) = (&outcome, fewer) else { continue };
+            log::debug!("nft: the kernel does not take all that is wanted ({error})");
+            (self.joins, self.hellos) = (joins && !without_joins, hellos && !without_hellos);
             outcome = self.change(&wanted, has_v6);
         }
         self.made = outcome.is_ok().then_some(wanted);
@@ -136,7 +148,8 @@ impl FlowTable {
         for set in ranges {
             set.fill(&mut batch);
         }
-        Making { plan, flows, ends, has_v6, joins: self.joins }.make(&mut batch);
+        Making { plan, flows, ends, has_v6, joins: self.joins, hellos: self.hellos }
+            .make(&mut batch);
         let (bytes, acks) = batch.finish();
         self.owner.batch(&bytes, acks)
     }

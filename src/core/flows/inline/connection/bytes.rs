@@ -6,7 +6,7 @@ use super::{Connection, Fate, Stage, silent};
 use crate::core::flows::inline::desk::{Desk, Moment};
 use crate::core::flows::inline::facts::Look;
 use crate::core::flows::inline::held::{Taken, What};
-use crate::core::flows::inline::put_back::Open;
+use crate::core::flows::inline::put_back::{LEAST, Open};
 use crate::core::flows::inline::verdicts::Ruling;
 use crate::core::sniff::{Cause, MAX_HELD, Sniffed, Stream, Unnamed};
 use crate::core::wire::ip::Packet;
@@ -36,6 +36,8 @@ impl Connection {
             self.held.take(offset, segment.payload, original)
         };
         self.tricky |= taken.conflict || look == Look::Mend { tricky: true };
+        self.small |= self.last_bytes > 0 && self.last_bytes < LEAST;
+        self.last_bytes = segment.payload.len();
         self.acks = 0;
         self.spoke = self.spoke.or(Some(at.now));
         let len = i64::try_from(segment.payload.len()).unwrap_or(i64::MAX);
@@ -151,8 +153,12 @@ impl Connection {
         if ruling.refusal.is_some() {
             return Fate::Refuse(Box::new(ruling));
         }
+        let over = over || desk.hellos_come_back && !self.small;
         if self.stage == Stage::Sniffing {
             self.passes(desk, at, ruling);
+        } else if ruling.is_named() && self.ruling.as_ref().is_none_or(|before| !before.is_named())
+        {
+            self.ruling = Some(ruling);
         }
         if over || self.held.len() >= MAX_HELD || self.held.is_ended() {
             return self.is_over(desk, at);

@@ -40,6 +40,10 @@ pub(super) struct Connection {
     ruling: Option<Ruling>,
     /// How far the bytes went that were not held.
     reached: u32,
+    /// Bytes in its last segment that had some.
+    last_bytes: usize,
+    /// It cuts what it says smaller than any link asks for.
+    small: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,7 +108,20 @@ impl Connection {
             acks: 0,
             ruling: None,
             reached: 0,
+            last_bytes: 0,
+            small: false,
         }
+    }
+
+    /// One that passed by `ruling`, and says another hello.
+    pub(super) fn again(
+        now: Instant,
+        facts: &Facts,
+        segment: &Segment<'_>,
+        ruling: Ruling,
+    ) -> Self {
+        let (stage, stream, ruling) = (Stage::Watching, Stream::after_hello(), Some(ruling));
+        Self { stage, stream, ruling, ..Self::midway(now, facts, segment) }
     }
 
     /// Whether this SYN is of the same connection.

@@ -61,6 +61,8 @@ struct World {
     rules: Rules,
     now: Instant,
     server: Server,
+    /// The kernel brings hellos back.
+    brings: bool,
     /// What the kernel passes by itself.
     passed: HashSet<FiveTuple>,
     /// What came back to the client.
@@ -86,6 +88,7 @@ impl World {
             rules: Rules::default(),
             now: at(1000),
             server: Server::default(),
+            brings: false,
             passed: HashSet::new(),
             back: Vec::new(),
             seen: Vec::new(),
@@ -97,9 +100,18 @@ impl World {
         }
     }
 
+    /// With a kernel that brings hellos back of flows that passed, or without.
+    fn bringing(mut self, brings: bool) -> Self {
+        self.inline.hellos_come_back(brings);
+        Self { brings, ..self }
+    }
+
     /// A packet of the client comes by.
     fn send(&mut self, bytes: &[u8]) {
         let Ok(packet) = Packet::parse(bytes) else { return };
+        if let Some(tuple) = tuple_of(&packet).filter(|_| self.brings && is_hello(&packet)) {
+            self.passed.remove(&tuple);
+        }
         if let Some(tuple) = tuple_of(&packet)
             && self.passed.contains(&tuple)
             && !is_syn(&packet)
@@ -189,6 +201,13 @@ fn tuple_of(packet: &Packet<'_>) -> Option<FiveTuple> {
         source: SocketAddr::new(packet.source, source),
         destination: SocketAddr::new(packet.destination, destination),
     })
+}
+
+/// As the packet filter sees it (`shell::nft::flows`).
+fn is_hello(packet: &Packet<'_>) -> bool {
+    let Ok(segment) = Segment::parse(packet) else { return false };
+    matches!(segment.payload, [22, 3, _, _, _, 1, ..])
+        || matches!(segment.payload, [20, 3, _, 0, 1, 1, 22, 3, _, _, _, 1, ..])
 }
 
 fn is_syn(packet: &Packet<'_>) -> bool {

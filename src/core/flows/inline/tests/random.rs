@@ -41,8 +41,8 @@ fn send(world: &mut World, tool: &Tool, steps: &[Step], mss: usize) {
     }
 }
 
-fn run(name: &str, v6: bool, steps: &[Step], mss: usize) -> (World, Tool) {
-    let mut world = World::new();
+fn run(name: &str, (v6, brings): (bool, bool), steps: &[Step], mss: usize) -> (World, Tool) {
+    let mut world = World::new().bringing(brings);
     if v6 {
         world.client = Client::Device("2001:db8:7::7".parse().unwrap());
     }
@@ -58,9 +58,9 @@ proptest! {
 
     #[test]
     fn an_allowed_stream_arrives_as_it_was_sent(
-        v6 in any::<bool>(), steps in steps(), mss in 100..1400usize,
+        how in any::<(bool, bool)>(), steps in steps(), mss in 100..1400usize,
     ) {
-        let (world, tool) = run("open.example", v6, &steps, mss);
+        let (world, tool) = run("open.example", how, &steps, mss);
         prop_assert!(world.server.stream == tool.stream, "{} bytes", world.server.stream.len());
         prop_assert_eq!(world.inline.fill().held, 0);
         prop_assert_eq!(world.back.len(), 0);
@@ -69,9 +69,9 @@ proptest! {
 
     #[test]
     fn a_blocked_one_never_does(
-        v6 in any::<bool>(), steps in steps(), mss in 100..1400usize,
+        how in any::<(bool, bool)>(), steps in steps(), mss in 100..1400usize,
     ) {
-        let (world, tool) = run("blocked.example", v6, &steps, mss);
+        let (world, tool) = run("blocked.example", how, &steps, mss);
         let hello = tool.stream.len() - after_hello().len() - 9000;
         prop_assert!(world.server.taken < hello, "a whole hello");
         prop_assert!(!world.back.is_empty());
@@ -80,10 +80,10 @@ proptest! {
 
     #[test]
     fn without_a_pause_of_two_seconds_not_one_byte_of_it_does(
-        v6 in any::<bool>(), steps in steps(), mss in 100..1400usize,
+        how in any::<(bool, bool)>(), steps in steps(), mss in 100..1400usize,
     ) {
         let steps: Vec<_> = steps.into_iter().map(|step| Step { wait: step.wait / 10, ..step }).collect();
-        let (world, _) = run("blocked.example", v6, &steps, mss);
+        let (world, _) = run("blocked.example", how, &steps, mss);
         prop_assert_eq!(world.server.taken, 0);
     }
 }
