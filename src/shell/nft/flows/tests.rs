@@ -332,6 +332,50 @@ fn a_flow_that_is_recalled_comes_by_us_again() {
     });
 }
 
+/// Fetches a byte, says each of these in a segment of its own, and then something else.
+const SAY: &str = r"
+import socket, sys, time
+to, *words = sys.argv[1:]
+family = socket.AF_INET6 if ':' in to else socket.AF_INET
+k = socket.socket(family, socket.SOCK_STREAM); k.settimeout(3)
+k.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+k.connect((to, 443)); time.sleep(.05)
+k.sendall(b'1'); k.recv(9); time.sleep(.05)
+for word in [*words, '2e2e2e']: k.sendall(bytes.fromhex(word)); time.sleep(.05)
+k.setsockopt(socket.SOL_SOCKET, 13, b'\1\0\0\0\0\0\0\0')
+";
+
+#[test]
+fn a_hello_of_a_flow_that_passed_comes_by_us() {
+    isolated(name!("a_hello_of_a_flow_that_passed_comes_by_us"), || {
+        block_on(async {
+            let it = Captured::new(Home::plain());
+            assert!(it.routes.brings_hellos());
+            let change = "140303000101";
+            for (word, comes) in [
+                ("160301020001aabb", 1),
+                ("16030102000101000301", 1),
+                (&format!("{change}160303020001aabb"), 1),
+                // Its own keys, an alert, application data, half of a hello.
+                ("160303020010aabb", 0),
+                (&format!("{change}17030300350145"), 0),
+                ("1503030002022801aa", 0),
+                ("170303000501aa", 0),
+                ("1603010200", 0),
+            ] {
+                for (at, to) in [(None, 0), (None, 1), (Some(()), 0), (Some(()), 1)] {
+                    let pid = at.map_or_else(std::process::id, |()| it.home.client.pid());
+                    it.passer.seen();
+                    let to = FAR[to];
+                    sh(&format!("nsenter -t {pid} -n -- python3 -c \"{SAY}\" {to} {word} {word}"));
+                    // SYN, the first ACK, and each hello.
+                    assert_eq!(it.passer.seen(), 2 + 2 * comes, "{word} to {to}, client: {at:?}");
+                }
+            }
+        });
+    });
+}
+
 #[test]
 fn flows_that_find_no_room_go_on_by_us() {
     isolated(name!("flows_that_find_no_room_go_on_by_us"), || {
