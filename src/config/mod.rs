@@ -16,6 +16,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -156,6 +157,8 @@ pub struct Full {
     pub exclude_addresses: Vec<Prefix>,
     /// Nor those of programs of these users of this host.
     pub exclude_users: Vec<u32>,
+    /// Nor those of these programs of this host, by the file names of their executables.
+    pub exclude_programs: Vec<Arc<str>>,
     /// How many flows that passed each of the kernel's sets can hold.
     pub flows: u32,
     /// Most bytes of packets that wait for a verdict.

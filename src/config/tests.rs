@@ -319,8 +319,8 @@ mistakes! {
         => r#"2: "full.exclude_clients" cannot hold "tv"; write an address, a prefix or the name of one of [[devices]]"#;
     exempt_address_is_a_name: "[full]\nexclude_addresses = [\"a.example\"]"
         => r#"2: "full.exclude_addresses" "a.example": not an address or prefix; write it like 192.0.2.0/24 or 2001:db8::/32"#;
-    exempt_program_by_name: "[full]\nexclude_apps = [\"uid:7\", \"steam\"]"
-        => r#"2: "full.exclude_apps" cannot hold "steam"; the kernel knows users only: run the program as a user of its own and write "uid:" and the number"#;
+    exempt_program_by_its_place: "[full]\nexclude_apps = [\"uid:7\", \"/bin/steam\"]"
+        => r#"2: "full.exclude_apps" cannot hold "/bin/steam"; write the file name of a program, or uid: and a number"#;
     too_few_flows: "[full]\nflows = 10"
         => r#"2: "full.flows" cannot be 10; write 256 to 4194304"#;
     too_little_is_held: "[full]\nheld_kb = 1"
@@ -342,7 +342,7 @@ fn exceptions_of_full_capture_are_read() {
     let config = Config::parse(
         "capture = \"full\"\n[full]\nexclude_ports = [22, \"6881-6889\"]\n\
          exclude_clients = [\"TV\", \"192.0.2.9\"]\nexclude_addresses = [\"2001:db8::/32\"]\n\
-         exclude_apps = [\"uid:1000\"]\nheld_kb = 64\n\
+         exclude_apps = [\"uid:1000\", \"steam\"]\nheld_kb = 64\n\
          [[devices]]\nname = \"tv\"\naddresses = [\"192.0.2.7\"]\n",
     )
     .unwrap();
@@ -354,6 +354,7 @@ fn exceptions_of_full_capture_are_read() {
     assert_eq!(config.full.exclude_clients, prefixes(&["192.0.2.7", "192.0.2.9"]));
     assert_eq!(config.full.exclude_addresses, prefixes(&["2001:db8::/32"]));
     assert_eq!((config.full.exclude_users, config.full.held), (vec![1000], 64 << 10));
+    assert_eq!(config.full.exclude_programs, ["steam".into()]);
 }
 
 #[test]

@@ -136,6 +136,42 @@ fn nothing_is_lost_when_capture_is_switched_during_transfers() {
 }
 
 #[test]
+fn a_program_may_be_left_out_by_its_name() {
+    isolated(|| {
+        let lab = Lab::start();
+        let hash = big_file(&lab, 100_000);
+        let daemon = lab.router().optout(&full(""));
+        daemon.ok(&["block", "www.ordinary.example"]);
+        let tries = |node: &Node, v6: bool| {
+            let address = ORDINARY[usize::from(v6)];
+            let url = "https://www.ordinary.example/big.bin";
+            let curl = format!("curl -ksS --connect-to ::[{address}]: {url} | sha256sum");
+            // The same program by another name.
+            let other =
+                format!("cp /usr/bin/curl sneaky && ./{}", curl.replacen("curl", "sneaky", 1));
+            [curl, other]
+                .map(|script| node.run(&format!("cd {} && {script}", node.dir().display())))
+        };
+        let reached =
+            |node: &Node, v6: bool| tries(node, v6).map(|ran| ran.out.contains(hash.trim()));
+        for v6 in [false, true] {
+            assert_eq!(reached(lab.router(), v6), [false, false], "IPv6: {v6}");
+        }
+        lab.router().configure(&full("[full]\nexclude_apps = [\"curl\"]\n"));
+        daemon.signal(nix::sys::signal::Signal::SIGHUP);
+        let taken = within(Duration::from_secs(8), || {
+            (reached(lab.router(), false) == [true, false]).then_some(())
+        });
+        assert!(taken.is_some(), "{}", daemon.diagnostics());
+        assert_eq!(reached(lab.router(), true), [true, false]);
+        for v6 in [false, true] {
+            assert_eq!(reached(lab.phone(), v6), [false, false], "of a device, IPv6: {v6}");
+        }
+        daemon.stop();
+    });
+}
+
+#[test]
 fn flows_go_on_when_optout_is_killed() {
     isolated(|| {
         let lab = Lab::start();

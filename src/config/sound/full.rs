@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::config::{Full, file};
+use crate::core::policy::App;
 use crate::core::prefix::Prefix;
 
 use super::{Checked, Checker};
@@ -10,11 +11,19 @@ use super::{Checked, Checker};
 impl Checker<'_> {
     pub(super) fn full(&self, file: &file::Full, devices: &[file::Device]) -> Checked<Full> {
         let held_kb = self.number("full.held_kb", file.held_kb, HELD_KB)?;
+        let (mut users, mut programs) = (Vec::new(), Vec::new());
+        for app in self.apps(&file.exclude_apps)? {
+            match app {
+                App::Uid(user) => users.push(user),
+                App::Program(program) => programs.push(program),
+            }
+        }
         Ok(Full {
             exclude_ports: self.ports(&file.exclude_ports)?,
             exclude_clients: self.exempt_clients(&file.exclude_clients, devices)?,
             exclude_addresses: self.places("full.exclude_addresses", &file.exclude_addresses)?,
-            exclude_users: self.users(&file.exclude_apps)?,
+            exclude_users: users,
+            exclude_programs: programs,
             flows: self.number("full.flows", file.flows, FLOWS)?,
             held: usize::try_from(held_kb).unwrap_or(usize::MAX).saturating_mul(1024),
         })
@@ -67,20 +76,16 @@ impl Checker<'_> {
         texts.iter().enumerate().map(|(n, text)| self.prefix(&format!("{key}.{n}"), text)).collect()
     }
 
-    /// The kernel knows whose a packet is, and not of which program.
-    fn users(&self, texts: &[String]) -> Checked<Vec<u32>> {
-        let mut users = Vec::with_capacity(texts.len());
+    fn apps(&self, texts: &[String]) -> Checked<Vec<App>> {
         for (n, text) in texts.iter().enumerate() {
-            let Some(user) = text.strip_prefix("uid:").and_then(|uid| uid.parse().ok()) else {
+            if text.is_empty() || text.contains(['/', '\0']) {
                 let problem = format!(
-                    "cannot hold {text:?}; the kernel knows users only: run the program as a user \
-                     of its own and write \"uid:\" and the number"
+                    "cannot hold {text:?}; write the file name of a program, or uid: and a number"
                 );
                 return self.wrong(&format!("full.exclude_apps.{n}"), &problem);
-            };
-            users.push(user);
+            }
         }
-        Ok(users)
+        Ok(texts.iter().map(|text| App::from(text.as_str())).collect())
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::core::event::{Event, Traffic};
 use crate::core::flow::{FiveTuple, Owner};
+use crate::core::flows::inline;
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
 use crate::core::upstream::{AskId, Transport};
@@ -63,6 +64,9 @@ pub enum Input<'a> {
         /// The message, without the length bytes of TCP.
         message: &'a [u8],
     },
+    /// From now on, look into flows within these bounds and by these choices. What is
+    /// random in them does not count.
+    Flows(inline::Settings),
     /// Whether the kernel brings hellos back of flows that passed. See
     /// [`Inline::hellos_come_back`](crate::core::flows::inline::Inline::hellos_come_back).
     HellosComeBack(bool),

@@ -186,6 +186,7 @@ impl Engine {
                 let path = Path::Listener { way_back, resolver, transport };
                 self.question(now, path, Client::Device(client), message);
             }
+            Input::Flows(settings) => self.inline.set(settings),
             Input::HellosComeBack(come) => self.inline.hellos_come_back(come),
             Input::Release => self.inline.release(now),
             Input::Timeout => self.timeout(now),

@@ -429,13 +429,18 @@ fn engine_settings(config: &Config, network: &Network) -> Result<engine::Setting
         dns,
         mtu,
         stream_seed: u64::from_ne_bytes(stream_seed),
-        inline: inline::Settings {
-            held: config.full.held,
-            refuse_nameless_dot: config.refuse_opportunistic_dot,
-            seed: u64::from_ne_bytes(flow_seed),
-            ..inline::Settings::default()
-        },
+        inline: flow_settings(config, u64::from_ne_bytes(flow_seed)),
     })
+}
+
+fn flow_settings(config: &Config, seed: u64) -> inline::Settings {
+    inline::Settings {
+        held: config.full.held,
+        refuse_nameless_dot: config.refuse_opportunistic_dot,
+        exempt: config.full.exclude_programs.clone(),
+        seed,
+        ..inline::Settings::default()
+    }
 }
 
 fn journal_settings(config: &Config) -> journal::Settings {

@@ -351,8 +351,6 @@ pub(super) fn needs_restart(
         && old.mark == new.mark
         && (old.dns_table, old.address_table) == (new.dns_table, new.address_table)
         && old.flow_table == new.flow_table
-        && old.full.held == new.full.held
-        && old.refuse_opportunistic_dot == new.refuse_opportunistic_dot
         && old.rule_priority == new.rule_priority
         && (old.sinkhole_v4, old.sinkhole_v6) == (new.sinkhole_v4, new.sinkhole_v6)
         && old.fail_policy == new.fail_policy

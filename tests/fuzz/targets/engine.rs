@@ -16,7 +16,7 @@ use optout::core::upstream::AskId;
 use optout::core::wire::checksum::Sum;
 use optout::core::wire::ip::{self, Packet};
 use optout::core::wire::quic::version::Version;
-use optout::core::wire::quic::write::{put_crypto, Initial};
+use optout::core::wire::quic::write::{Initial, put_crypto};
 use optout::core::wire::reader::{Reader, Short};
 use optout::core::wire::tcp::{Flags, Segment};
 use optout::core::wire::udp;
@@ -69,11 +69,14 @@ impl Shell {
             seed: [7; 32],
             case_randomization: false,
         };
-        let policies = [
-            Arc::new(Policy::blocking(&["a.b", "t.example"])),
-            Arc::new(Policy::blocking(&[])),
-        ];
-        let settings = Settings { dns, mtu: 1500, stream_seed: 1, inline: optout::core::flows::inline::Settings::default() };
+        let policies =
+            [Arc::new(Policy::blocking(&["a.b", "t.example"])), Arc::new(Policy::blocking(&[]))];
+        let settings = Settings {
+            dns,
+            mtu: 1500,
+            stream_seed: 1,
+            inline: optout::core::flows::inline::Settings::default(),
+        };
         let mut shell = Self {
             engine: Engine::new(&settings, policies[0].clone()),
             policies,
@@ -146,7 +149,8 @@ impl Shell {
                 let list = if how < 128 { vec![one] } else { Vec::new() };
                 self.give(|_| Input::Upstreams(list));
             }
-            245..=246 => self.give(|_| Input::Release),
+            245 => self.give(|_| Input::HellosComeBack(how & 1 == 1)),
+            246 => self.give(|_| Input::Release),
             _ => {
                 self.now = self.now + Duration::from_millis(u64::from(how) * 20);
                 self.give(|_| Input::Timeout);

@@ -71,13 +71,15 @@ impl Judge for Rules {
     }
 }
 
+fn settings() -> Settings {
+    Settings { flows: 6, flows_of_client: 5, held: 100_000, ..Settings::default() }
+}
+
 impl World {
     fn new() -> Self {
-        let settings =
-            Settings { flows: 6, flows_of_client: 5, held: 100_000, ..Settings::default() };
         let now = Instant::from_micros(1_000_000);
         Self {
-            inline: Inline::new(settings),
+            inline: Inline::new(settings()),
             rules: Rules(0),
             now,
             judged: HashMap::new(),
@@ -95,10 +97,19 @@ impl World {
                 self.inline.handle_timeout(self.now, &self.rules);
             }
             240..=244 => {
-                let tuple = tuple(script.u8()? & 3, Protocol::Tcp);
-                self.inline.handle_owner(self.now, &self.rules, tuple, Owner::default());
+                let which = script.u8()?;
+                let program = (which & 4 == 4).then(|| "curl".into());
+                let owner = Owner { program, ..Owner::default() };
+                let tuple = tuple(which & 3, Protocol::Tcp);
+                self.inline.handle_owner(self.now, &self.rules, tuple, owner);
             }
-            245..=252 => {
+            245 => {
+                let [come, exempt] = script.array()?;
+                self.inline.hellos_come_back(come & 1 == 1);
+                let exempt = if exempt & 1 == 1 { vec!["curl".into()] } else { Vec::new() };
+                self.inline.set(Settings { exempt, ..settings() });
+            }
+            246..=252 => {
                 self.rules.0 = script.u8()?;
                 self.inline.rejudge(self.now, &self.rules);
             }
@@ -202,7 +213,8 @@ impl World {
         let tuple = FiveTuple { protocol: Protocol::Tcp, source, destination };
         if segment.opens() {
             let bare = segment.payload.is_empty() && !decided;
-            assert!(bare || self.released, "a SYN carries nothing");
+            let exempt = !self.inline.settings().exempt.is_empty();
+            assert!(bare || self.released || exempt, "a SYN carries nothing");
             let first = segment.sequence.wrapping_add(1);
             // Of two connections at once we do not know here which one lives.
             match self.judged.get(&tuple) {

@@ -28,7 +28,8 @@ impl Inline {
         }
         let Arrival { now, judge, client, tuple, packet, .. } = *arrival;
         let asks = *client == Client::Host(None);
-        let waits = asks && judge.depends_on_program();
+        let matters = judge.depends_on_program() || !self.desk.settings.exempt.is_empty();
+        let waits = asks && matters;
         let state = match arrival.what {
             _ if waits => State::Owned(vec![packet.bytes.to_vec()]),
             what => new_state(now, packet, what),

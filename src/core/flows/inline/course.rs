@@ -7,6 +7,7 @@ use super::{Arrival, Inline, Judge, Transport, deadline_of, parts};
 use crate::core::flow::Member;
 use crate::core::flow::{Client, FiveTuple, Owner};
 use crate::core::time::Instant;
+use crate::core::verdict::Verdict;
 use crate::core::wire::ip::Packet;
 use crate::core::wire::tcp::{Flags, Segment};
 use crate::core::wire::tls::{CHANGE_CIPHER_SPEC, HANDSHAKE};
@@ -103,11 +104,21 @@ impl Inline {
         else {
             return;
         };
+        if self.is_exempt(judge, &client, tuple) {
+            return packets.into_iter().for_each(|packet| self.desk.onward(&client, packet, true));
+        }
         for packet in packets {
             if let Ok(packet) = Packet::parse(&packet) {
                 self.handle_packet(now, judge, &client, &packet);
             }
         }
+    }
+
+    /// Whether it is not to be looked into. What an address rule stops is stopped for all.
+    fn is_exempt(&self, judge: &dyn Judge, client: &Client, tuple: &FiveTuple) -> bool {
+        let Client::Host(Some(Owner { program: Some(program), .. })) = client else { return false };
+        let stopped = || matches!(judge.address(tuple.destination.ip(), client), Verdict::Block(_));
+        self.desk.settings.exempt.contains(program) && !stopped()
     }
 
     fn settle_fate(&mut self, now: Instant, judge: &dyn Judge, tuple: FiveTuple, fate: Fate) {

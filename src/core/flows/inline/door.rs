@@ -1,6 +1,7 @@
 //! What goes in and out of [`Inline`](super::Inline), and its bounds.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::flow::{Client, FiveTuple};
@@ -42,6 +43,10 @@ pub struct Settings {
     /// Refuse DNS over TLS (port 853) that names no resolver, as Android's
     /// automatic mode speaks it, so that it asks in plain text, which we see.
     pub refuse_nameless_dot: bool,
+    /// Programs of this host whose flows are not looked into, by the file names of
+    /// their executables. No flow of this host goes on before its program is known,
+    /// if there are any.
+    pub exempt: Vec<Arc<str>>,
     /// Random; for what a client must not foresee.
     pub seed: u64,
 }
@@ -55,6 +60,7 @@ impl Default for Settings {
             patience: Duration::from_secs(2),
             patience_udp: Duration::from_millis(500),
             refuse_nameless_dot: true,
+            exempt: Vec::new(),
             seed: 0,
         }
     }

@@ -11,8 +11,8 @@
 //!
 //! A packet that is put back [`Out::Onward`] with `decided` takes its flow past
 //! us: the kernel sends the rest on without asking. So only that goes on
-//! decided which leaves nothing open. A SYN is never decided, and the kernel must
-//! ask about each: whoever reuses a port may want another host.
+//! decided which leaves nothing open. A SYN is decided only where its program is
+//! exempt, and the kernel must ask about each: whoever reuses a port may want another host.
 //!
 //! # What the server gets
 //!
@@ -111,14 +111,15 @@ impl Inline {
     /// No flows yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let Settings { flows, flows_of_client, held, seed, .. } = settings;
-        let bounds = Bounds {
-            slots: flows,
-            slots_of_member: flows_of_client,
-            held,
-            held_of_member: held.saturating_mul(flows_of_client.min(flows)) / flows.max(1),
-        };
-        Self { table: Table::new(bounds, seed), desk: Desk::new(settings) }
+        Self { table: Table::new(bounds(&settings), settings.seed), desk: Desk::new(settings) }
+    }
+
+    /// From now on these bounds and choices hold. What there is already stays, and so
+    /// does what is random.
+    pub fn set(&mut self, settings: Settings) {
+        self.table.set_bounds(bounds(&settings));
+        let seed = self.desk.settings.seed;
+        self.desk.settings = Settings { seed, ..settings };
     }
 
     /// Takes a whole packet of `client` to somebody else.
@@ -293,6 +294,16 @@ impl Inline {
             (Some(_), Transport::Tcp(segment)) if segment.opens() => self.opens(arrival, &segment),
             (Some(_), _) => self.goes_on(arrival),
         }
+    }
+}
+
+fn bounds(settings: &Settings) -> Bounds {
+    let Settings { flows, flows_of_client, held, .. } = *settings;
+    Bounds {
+        slots: flows,
+        slots_of_member: flows_of_client,
+        held,
+        held_of_member: held.saturating_mul(flows_of_client.min(flows)) / flows.max(1),
     }
 }
 

@@ -94,6 +94,11 @@ impl<T> Table<T> {
         self.held
     }
 
+    /// From now on there may be so much. What is there already stays.
+    pub(super) fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
     /// Adds one; if its tuple is there already, that one goes.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use self::work::{Tools, no_such};
 use super::Daemon;
 use super::requests::needs_restart;
 use crate::config::{Config, ListSource};
+use crate::core::engine::Input;
 use crate::core::rules::Kind;
 use crate::core::verdict::Mode;
 use crate::request::{ListChange, ListProgress, Response};
@@ -238,6 +239,8 @@ impl Daemon {
             self.problems.set("configuration", needs_restart(&self.config, &config));
             self.network.configure(config.upstreams.clone());
             self.journal.set(super::journal_settings(&config));
+            let flows = super::flow_settings(&config, 0);
+            self.engine.handle(clock::now(), Input::Flows(flows));
             self.config = config;
             log::info!("configuration and lists were read anew");
         }

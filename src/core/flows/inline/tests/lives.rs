@@ -575,6 +575,52 @@ fn a_verdict_waits_for_the_owner_only_where_it_matters() {
 }
 
 #[test]
+fn flows_of_an_exempt_program_pass_with_their_first_packet() {
+    let exempt = vec!["curl".into()];
+    for (program, address, passes) in [
+        (Some("curl"), None, true),
+        (Some("wget"), None, false),
+        (None, None, false),
+        (Some("curl"), Some(BLOCK), false),
+    ] {
+        let mut world = World::new();
+        world.inline.set(Settings { exempt: exempt.clone(), ..Settings::default() });
+        (world.client, world.rules.address) = (Client::Host(None), address);
+        let tool = Tool::new(false, hello("blocked.example"));
+        world.send(&tool.syn().bytes());
+        assert_eq!((world.onward.len(), world.asked.len()), (0, 1), "it waits");
+        let owner = Owner { program: program.map(Into::into), ..Owner::default() };
+        world.inline.handle_owner(world.now, &world.rules, tool.tuple(), owner);
+        world.drain();
+        world.send(&tool.pure_ack().bytes());
+        world.send(&tool.all().bytes());
+        assert_eq!(world.server.stream == tool.stream, passes, "{program:?} {address:?}");
+        if passes {
+            assert_eq!((world.visits, world.seen.len()), (1, 0));
+            assert_eq!(world.inline.fill(), Fill::default());
+        }
+    }
+    let mut world = World::new();
+    world.inline.set(Settings { exempt, ..Settings::default() });
+    let tool = Tool::new(false, hello("blocked.example"));
+    shake_hands(&mut world, &tool);
+    assert_eq!((world.onward.len(), world.asked.len()), (2, 0), "a device has no program");
+}
+
+#[test]
+fn bounds_may_change_while_flows_live() {
+    let mut world = World::with(Settings { flows: 2, flows_of_client: 2, ..Settings::default() });
+    let mut tool = Tool::new(false, hello("open.example"));
+    for (port, flows) in [(1, 2), (2, 2), (3, 2), (4, 9), (5, 1)] {
+        world.inline.set(Settings { flows, flows_of_client: flows, ..Settings::default() });
+        tool.source.set_port(port);
+        world.send(&tool.syn().bytes());
+    }
+    assert_eq!(world.inline.counters().over_bound, 2, "the third and the last");
+    assert_eq!((world.inline.fill().undecided, world.onward.len()), (3, 5));
+}
+
+#[test]
 fn new_rules_recall_what_passed_and_free_what_was_refused() {
     both(|mut world, mut tool| {
         world.rules.lax = true;
