@@ -2,9 +2,11 @@
 
 use super::connection::Fate;
 use super::flow::{self, Flow, State};
+use super::verdicts::Ruling;
 use super::{Arrival, Inline, Judge, Transport, deadline_of, parts};
 use crate::core::flow::Member;
 use crate::core::flow::{Client, FiveTuple, Owner};
+use crate::core::sniff::Cause;
 use crate::core::time::Instant;
 use crate::core::wire::ip::Packet;
 use crate::core::wire::tcp::{Flags, Segment};
@@ -39,7 +41,11 @@ impl Inline {
                 (*acks, *last) = (acks.saturating_add(1), now);
                 let passes = *acks >= HEARD_ACKS && !ends(segment);
                 desk.onward(at.case.client, packet.bytes.to_vec(), passes);
-                if passes || ends(segment) { Fate::End } else { Fate::Stay }
+                match (ends(segment), passes) {
+                    (true, _) => Fate::End,
+                    (false, true) => Fate::Pass,
+                    (false, false) => Fate::Stay,
+                }
             }
             (State::Connection(connection), Transport::Tcp(segment)) => {
                 connection.handle(desk, &at, packet, segment)
@@ -51,9 +57,14 @@ impl Inline {
                 refused.handle(desk, &at, packet);
                 Fate::Stay
             }
-            (State::Passed(..), _) => {
+            (State::Passed(_, used), _) => {
+                *used = now;
                 let last = matches!(&arrival.what, Transport::Tcp(segment) if ends(segment));
-                return desk.onward(at.case.client, packet.bytes.to_vec(), !last);
+                desk.onward(at.case.client, packet.bytes.to_vec(), !last);
+                if last {
+                    self.table.spare_it_first(&tuple);
+                }
+                return;
             }
             // A tuple has one protocol, and so has its state.
             (State::Heard { .. } | State::Connection(_) | State::Exchange(_), _) => Fate::Stay,
@@ -114,6 +125,8 @@ impl Inline {
         let ruling = match before {
             State::Connection(connection) => connection.into_ruling(),
             State::Exchange(exchange) => exchange.into_ruling(),
+            // Its client only listens.
+            State::Heard { .. } => Ruling::unknown(Cause::Silent),
             other => return flow.state = other,
         };
         flow.state = State::Passed(Box::new(ruling), now);

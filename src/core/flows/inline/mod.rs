@@ -48,6 +48,7 @@ mod facts;
 mod flow;
 mod held;
 mod put_back;
+mod quick;
 pub mod recorded;
 mod refused;
 mod storms;
