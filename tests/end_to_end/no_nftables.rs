@@ -15,7 +15,7 @@ use crate::ways::{COLLECTOR, PATIENCE, SOON};
 #[test]
 fn what_is_blocked_is_stopped_and_the_rest_passes_whole() {
     isolated(|| {
-        let lab = Lab::start();
+        let lab = lab();
         transfer::serve(lab.internet().node(), &ORDINARY, PORT);
         serve_datagrams(lab.internet().node());
         let before = Snapshot::of(lab.router());
@@ -33,9 +33,10 @@ fn what_is_blocked_is_stopped_and_the_rest_passes_whole() {
             assert!(blocked.err.contains("reset") || blocked.err.contains("refused"), "{blocked}");
             let passed = https("www.ordinary.example", ORDINARY[usize::from(v6)]);
             assert!(passed.status.success(), "{passed}\n{}", daemon.diagnostics());
-            // By an address that no answer of ours gave; the name is in the Initial alone.
-            assert!(is_refused(lab.phone(), (address, 443), &initial(COLLECTOR)), "{family}");
-            assert!(!is_refused(lab.phone(), (address, 443), &initial("www.ordinary.example")));
+            // To whom it goes, its Initial says and nothing else.
+            let server = (ORDINARY[usize::from(v6)], PORT);
+            assert!(is_refused(lab.phone(), server, &initial(COLLECTOR)), "{family}");
+            assert!(!is_refused(lab.phone(), server, &initial("www.ordinary.example")), "{family}");
         }
         assert_transfers(&lab, 10_000_000);
         for length in [1, 200, 1400, 4000, 60_000] {
@@ -56,7 +57,7 @@ fn what_is_blocked_is_stopped_and_the_rest_passes_whole() {
 #[test]
 fn segments_come_uncut() {
     isolated(|| {
-        let lab = Lab::start();
+        let lab = lab();
         transfer::serve(lab.internet().node(), &ORDINARY, PORT);
         let daemon = lab.router().optout_without_nftables(&full(""));
         for address in ORDINARY {
@@ -77,7 +78,7 @@ fn segments_come_uncut() {
 #[test]
 fn switching_and_killing_leave_traffic_and_nothing_else() {
     isolated(|| {
-        let lab = Lab::start();
+        let lab = lab();
         transfer::serve(lab.internet().node(), &ORDINARY, PORT);
         let before = Snapshot::of(lab.router());
         let daemon = lab.router().optout_without_nftables(&full(""));
@@ -125,7 +126,7 @@ fn switching_and_killing_leave_traffic_and_nothing_else() {
 #[test]
 fn where_connections_are_tracked_or_nothing_is_forwarded_flows_go_their_way() {
     isolated(|| {
-        let lab = Lab::start();
+        let lab = lab();
         transfer::serve(lab.internet().node(), &ORDINARY, PORT);
         for (script, said) in [
             (
@@ -159,7 +160,7 @@ fn where_connections_are_tracked_or_nothing_is_forwarded_flows_go_their_way() {
 #[test]
 fn what_is_excluded_does_not_come_by() {
     isolated(|| {
-        let lab = Lab::start();
+        let lab = lab();
         transfer::serve(lab.internet().node(), &ORDINARY, PORT);
         for excluded in [
             "[full]\nexclude_ports = [4434]\n",
@@ -172,6 +173,28 @@ fn what_is_excluded_does_not_come_by() {
             daemon.stop();
         }
     });
+}
+
+#[test]
+fn a_strict_reverse_path_filter_is_noticed_and_nobody_is_cut_off() {
+    isolated(|| {
+        let lab = Lab::start(); // it has one
+        transfer::serve(lab.internet().node(), &ORDINARY, PORT);
+        let daemon = lab.router().optout_without_nftables(&full(""));
+        let problems = status(&daemon)["problems"].to_string();
+        assert!(problems.contains("over IPv4: a strict reverse path filter"), "{problems}");
+        assert_transfers(&lab, 1_000_000);
+        // Those over IPv6.
+        assert_eq!(status(&daemon)["flows"]["seen"], 2, "{}", status(&daemon));
+        daemon.stop();
+    });
+}
+
+/// A lab whose router has no strict reverse path filter.
+fn lab() -> Lab {
+    let lab = Lab::start();
+    lab.router().ok("echo 2 > /proc/sys/net/ipv4/conf/all/rp_filter");
+    lab
 }
 
 /// Transfers both ways over both families.

@@ -116,33 +116,37 @@ impl Network {
             self.offload = Some(device);
         }
         self.routes.lead_tests_round(true).map_err(|error| said(&error))?;
-        let families = [(false, around.forwards_v4), (true, around.forwards_v6)]
-            .map(|(v6, forwards)| forwards && self.goes_on(&around, v6));
+        let strict = self.routes.drops_answers().map_err(|error| said(&error))?;
+        let mut problems = vec![ONLY_CLIENTS.into()];
+        let families = [
+            around.forwards_v4 && !strict && self.goes_on(&around, false, &mut problems),
+            around.forwards_v6 && self.goes_on(&around, true, &mut problems),
+        ];
+        if around.forwards_v4 && strict {
+            problems.push(STRICT.into());
+        }
         self.routes.lead_tests_round(false).map_err(|error| said(&error))?;
         self.routes.set_flows_by_rules(flows, families).map_err(|error| said(&error))?;
-        let mut problems = vec![ONLY_CLIENTS.into()];
-        let forwards = [("IPv4", around.forwards_v4), ("IPv6", around.forwards_v6)];
-        for ((version, forwards), goes_on) in forwards.into_iter().zip(families) {
-            if forwards && !goes_on {
-                let device = second(self.tun.name());
-                problems.push(format!(
-                    "flows of devices are not looked into over {version}: the firewall does not \
-                     forward what optout puts back; let it forward from {device} to the Internet, \
-                     from the devices to {device}, and from {device} to itself"
-                ));
-            }
-        }
         Ok(problems)
     }
 
-    /// Whether a packet that is put back for a client goes on.
-    fn goes_on(&mut self, around: &Surroundings, v6: bool) -> bool {
+    /// Whether a packet that is put back for a client goes on, or why not.
+    fn goes_on(&mut self, around: &Surroundings, v6: bool, problems: &mut Vec<String>) -> bool {
         let own = around.own_addresses.iter().find(|own| {
             let of_client = around.client_prefixes.iter().any(|prefix| prefix.contains(**own));
             own.is_ipv6() == v6 && of_client && !is_link_local(**own)
         });
         // Who has no address among clients has none.
-        own.is_none_or(|own| self.goes_round(neighbour(*own)))
+        let goes_on = own.is_none_or(|own| self.goes_round(neighbour(*own)));
+        if !goes_on {
+            let (version, device) = (if v6 { "IPv6" } else { "IPv4" }, second(self.tun.name()));
+            problems.push(format!(
+                "flows of devices are not looked into over {version}: the firewall does not \
+                 forward what optout puts back; let it forward from {device} to the Internet, \
+                 from the devices to {device}, and from {device} to itself"
+            ));
+        }
+        goes_on
     }
 
     /// Puts a datagram back as a client's, for an address where nobody is, and looks
@@ -181,6 +185,10 @@ const TRACKED: &str = "this kernel has no nftables, but tracks connections (ipta
 const ONLY_CLIENTS: &str = "flows of this machine's own programs are not looked into: this kernel \
                             has no nftables, and without it only what devices behind this machine \
                             send can be led to optout";
+
+const STRICT: &str = "flows of devices are not looked into over IPv4: a strict reverse path filter \
+                      would drop what servers answer; set net.ipv4.conf.all.rp_filter to 2 \
+                      (sysctl) and restart optout";
 
 /// What a test says.
 const TEST: &[u8] = b"optout comes round";

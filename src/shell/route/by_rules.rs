@@ -5,7 +5,10 @@
 //! device, and goes on past every rule of ours. The packets of this host do not come:
 //! a socket takes its source from the route, and would take that of the device.
 
-use super::{FlowPlan, RouteError, Routes, rules};
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::{FlowPlan, RouteError, Routes, kernel, links, rules};
 
 /// What is led to us by rules.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +78,27 @@ impl Routes {
         self.by_rules.plan.is_some()
     }
 
+    /// Whether a strict reverse path filter stands where answers of servers come in. It
+    /// asks the rules where the client's packets go, and that is to us (RFC 3704 §2.2).
+    ///
+    /// # Errors
+    ///
+    /// [`RouteError`].
+    pub fn drops_answers(&mut self) -> Result<bool, RouteError> {
+        let mut links = BTreeSet::new();
+        links::default_links(&mut self.netlink, false, &mut links)
+            .map_err(|error| kernel("read routes", error))?;
+        let of = |name: &str| {
+            let switch = format!("/proc/sys/net/ipv4/conf/{name}/rp_filter");
+            fs::read_to_string(switch).ok().and_then(|value| value.trim().parse().ok())
+        };
+        let all = of("all").unwrap_or(0_u8);
+        Ok(links.into_iter().any(|link| {
+            let name = nix::net::if_::if_indextoname(link).unwrap_or_default();
+            of(&name.to_string_lossy()).is_some_and(|own: u8| own.max(all) == STRICT)
+        }))
+    }
+
     /// Whether connections are tracked here, by whomever.
     #[must_use]
     pub fn tracks(&self) -> bool {
@@ -105,3 +129,5 @@ impl ByRules {
         Some(rules::Round { device, plan: plan.as_ref(), families: *families, tests: *tests })
     }
 }
+
+const STRICT: u8 = 1; // rp_filter: 0 is none, 2 is loose, and the higher one holds
