@@ -3,9 +3,10 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, UdpSocket};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
+use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::Value;
 
 use crate::lab::transfer::{self, Way};
@@ -43,7 +44,8 @@ fn what_is_blocked_is_stopped_and_the_rest_passes_whole() {
             assert_datagrams_return(&lab, length);
         }
         for address in ORDINARY {
-            lab.phone().ok(&format!("ping -c 3 -i 0.05 -W 2 -s 1000 {address}"));
+            let refused = is_refused(lab.phone(), (address, PORT + 1), b"is anybody there?");
+            assert!(refused, "what a server says of its port {address}");
         }
         let flows = &status(&daemon)["flows"];
         assert!(flows["put_back"].as_u64() > Some(500) && flows["over_bound"] == 0, "{flows}");
@@ -73,6 +75,65 @@ fn segments_come_uncut() {
         }
         daemon.stop();
     });
+}
+
+#[test]
+fn datagrams_come_uncut_once_their_flow_passed_and_arrive_as_datagrams() {
+    isolated(|| {
+        let lab = lab();
+        serve_datagrams(lab.internet().node());
+        let daemon = lab.router().optout_without_nftables(&full(""));
+        let said = initial("www.ordinary.example");
+        for address in ORDINARY {
+            let before = packets(&daemon);
+            lab.phone().enter(|| {
+                let socket = socket(address);
+                socket.connect((address, PORT)).expect("a route");
+                // Its kernel hands them over as one, to be cut into what was said.
+                let size = i32::try_from(said.len()).expect("a datagram");
+                setsockopt(&socket, sockopt::UdpGsoSegment, &size).expect("Linux 4.18");
+                for round in 0..20 {
+                    socket.send(&said.repeat(20)).expect("datagrams");
+                    for n in 0..20 {
+                        let mut room = [0; 3000];
+                        let len = socket.recv(&mut room).unwrap_or_else(|error| {
+                            panic!("datagram {n} of round {round} to {address}: {error}")
+                        });
+                        assert_eq!(room[..len], said, "{n} of round {round}");
+                    }
+                }
+            });
+            let came = packets(&daemon) - before;
+            tell(&format!("{came} packets of 400 datagrams to {address}"));
+            let known = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a kernel");
+            let (major, minor) = version(&known);
+            assert!((major, minor) < (6, 2) || came < 100, "{address}: {came}");
+        }
+        // One in the middle that must not be.
+        let blocked = [said.repeat(3), initial(COLLECTOR), said.repeat(3)].concat();
+        for address in ORDINARY {
+            let refused = lab.phone().enter(|| {
+                let socket = socket(address);
+                socket.connect((address, PORT)).expect("a route");
+                let size = i32::try_from(said.len()).expect("a datagram");
+                setsockopt(&socket, sockopt::UdpGsoSegment, &size).expect("Linux 4.18");
+                socket.send(&blocked).expect("datagrams");
+                (0..7).any(|_| {
+                    socket
+                        .recv(&mut [0; 3000])
+                        .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+                })
+            });
+            assert!(refused, "{address}");
+        }
+        daemon.stop();
+    });
+}
+
+/// The first two numbers of a kernel.
+fn version(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.trim().parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 #[test]
