@@ -20,9 +20,8 @@ pub(super) fn without_nftables(command: &mut Command) {
         command.pre_exec(move || {
             let len = u16::try_from(filter.len()).expect("eight");
             let program = sock_fprog { len, filter: filter.as_mut_ptr() };
-            const ZERO: c_ulong = 0;
-            let on: c_ulong = 1;
-            if prctl(PR_SET_NO_NEW_PRIVS, on, ZERO, ZERO, ZERO) != 0
+            let (on, none): (c_ulong, c_ulong) = (1, 0);
+            if prctl(PR_SET_NO_NEW_PRIVS, on, none, none, none) != 0
                 || prctl(PR_SET_SECCOMP, c_ulong::from(SECCOMP_MODE_FILTER), &raw const program)
                     != 0
             {

@@ -1,5 +1,5 @@
 //! What a TUN with virtio headers leaves undone on a packet: its checksum not made, its
-//! segments not cut (Virtio 1.2 §5.1.6.2 and linux/virtio_net.h, `struct virtio_net_hdr`).
+//! segments not cut (Virtio 1.2 §5.1.6.2 and `linux/virtio_net.h`, `struct virtio_net_hdr`).
 
 use crate::core::wire::checksum::Sum;
 use crate::core::wire::ip::{self, Fragment, Packet};

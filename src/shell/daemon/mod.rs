@@ -258,7 +258,6 @@ impl Daemon {
             biased;
             told = self.signals.next() => Woken::Told(told),
             _ = self.network.tun.readable() => Woken::Packets,
-            () = by_rules::readable(self.network.offload.as_ref()) => Woken::Flows,
             reply = self.upstreams.next() => {
                 let input = match reply {
                     Reply::Answer { ask, message } => Input::Answer { ask, message },
@@ -278,6 +277,8 @@ impl Daemon {
             Ok(()) = self.network.found.changed() => Woken::Resolvers,
             () = self.notify.watchdog() => Woken::Served,
             () = sleep(timer) => Woken::Timer,
+            // Last: there may be frames without end, and everyone else is soon done.
+            () = by_rules::readable(self.network.offload.as_ref()) => Woken::Flows,
         }
     }
 

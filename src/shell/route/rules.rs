@@ -128,8 +128,8 @@ fn round_of_family(plan: &Plan, v6: bool, clients: &[Prefix], round: Round<'_>) 
         rules.push(Rule { link: link.clone(), to: Some(far), ..lead(first) });
     }
     rules.push(Rule { link, ..goto_end(first + 1) });
-    let led = round.families[usize::from(v6)];
-    let Some(flows) = round.plan.filter(|_| led) else { return rules };
+    let wanted = round.families[usize::from(v6)];
+    let Some(flows) = round.plan.filter(|_| wanted) else { return rules };
     // Those of this host; and the lookups of a strict reverse path filter, as of others.
     rules.push(goto_end(past).of_host());
     let of_family = |prefix: &&Prefix| prefix.is_v6() == v6;

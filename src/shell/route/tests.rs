@@ -512,7 +512,9 @@ fn our_own_question_that_would_come_back_is_found() {
 fn flows_are_led_round_by_rules_and_all_of_them_are_known_again() {
     isolated(name!("flows_are_led_round_by_rules_and_all_of_them_are_known_again"), || {
         let _internet = host();
-        sh("echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
+        sh(
+            "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
+        );
         let before = state();
         block_on(async {
             let tun = Tun::open("optout0").unwrap();
