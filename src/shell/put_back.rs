@@ -12,8 +12,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::core::wire::ip::{self, Packet};
 use crate::core::wire::udp::Datagram;
+use crate::core::wire::virtio::{FINISHED, HEADER};
 use crate::shell::route::Plan;
-use crate::shell::tun::Tun;
+use crate::shell::tun::{OffloadTun, Tun};
 
 /// The ways by which packets go on.
 #[derive(Debug)]
@@ -83,6 +84,17 @@ impl PutBack {
         }
     }
 
+    /// The same for a device with virtio headers. On the packet nothing is left undone.
+    pub fn forward_whole(&mut self, packet: &[u8], device: &OffloadTun) {
+        self.room.clear();
+        self.room.extend_from_slice(&FINISHED);
+        self.room.extend_from_slice(packet);
+        raise_hop_limit(self.room.get_mut(HEADER..).unwrap_or_default());
+        if let Err(error) = device.try_send(&self.room) {
+            log::trace!("put back: a packet is lost: {error}");
+        }
+    }
+
     /// Sends a packet to a client as from its server, if there is a way for that and
     /// the packet needs it; otherwise the device is as good.
     ///
@@ -144,7 +156,7 @@ fn destination(packet: &[u8]) -> Option<IpAddr> {
 }
 
 /// One hop more, in place, with the checksum kept (RFC 1624).
-fn raise_hop_limit(packet: &mut [u8]) {
+pub(crate) fn raise_hop_limit(packet: &mut [u8]) {
     match packet {
         [first, _, _, _, _, _, _, _, ttl @ ..=254, _, check_1, check_2, ..] if *first >> 4 == 4 => {
             *ttl += 1;

@@ -3,6 +3,8 @@
 //! The device is not persistent: it lives as long as its file descriptor, and
 //! takes its routes with it when we die, in whatever way.
 
+mod offload;
+
 use std::fs;
 use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
@@ -13,6 +15,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tun::{AbstractDevice, Configuration};
 
+pub use self::offload::OffloadTun;
 use crate::shell::ready::watch;
 
 /// An open TUN device. It is down and has no addresses; `route` sees to that.
@@ -78,22 +81,8 @@ impl Tun {
     ///
     /// [`TunError`]: one line with the remedy.
     pub fn open(name: &str) -> Result<Self, TunError> {
+        check(name)?;
         let named = || name.to_owned();
-        let odd =
-            |c: char| c.is_whitespace() || matches!(c, '/' | ':' | '%') || !c.is_ascii_graphic();
-        if name.is_empty()
-            || name.len() > MAX_NAME
-            || name == "."
-            || name == ".."
-            || name.contains(odd)
-        {
-            return Err(TunError::BadName { name: named() });
-        }
-        // Asked first, because the driver would hand us a persistent TUN of
-        // another program, which would outlive us.
-        if nix::net::if_::if_nametoindex(name).is_ok() {
-            return Err(TunError::NameTaken { name: named() });
-        }
         let other = |source| TunError::Other { name: named(), source };
         let mut config = Configuration::default();
         config.tun_name(name);
@@ -101,7 +90,7 @@ impl Tun {
         config.platform_config(|linux| {
             linux.ensure_root_privileges(false);
         });
-        let device = tun::create(&config).map_err(|error| explain(name, error))?;
+        let device = tun::create(&config).map_err(|error| explain(name, error.into()))?;
         device.set_nonblock().map_err(other)?;
         let index = device.tun_index().map_err(|error| other(error.into()))?;
         let index = u32::try_from(index).map_err(|_| other(io::ErrorKind::InvalidData.into()))?;
@@ -167,14 +156,28 @@ fn into_file(device: tun::Device) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(device.into_raw_fd()) }
 }
 
+/// Whether a device can have this name, and none has it.
+fn check(name: &str) -> Result<(), TunError> {
+    let odd = |c: char| c.is_whitespace() || matches!(c, '/' | ':' | '%') || !c.is_ascii_graphic();
+    if name.is_empty() || name.len() > MAX_NAME || name == "." || name == ".." || name.contains(odd)
+    {
+        return Err(TunError::BadName { name: name.to_owned() });
+    }
+    // Asked first, because the driver would hand us a persistent TUN of
+    // another program, which would outlive us.
+    if nix::net::if_::if_nametoindex(name).is_ok() {
+        return Err(TunError::NameTaken { name: name.to_owned() });
+    }
+    Ok(())
+}
+
 /// Says what the driver's error means.
-fn explain(name: &str, error: tun::Error) -> TunError {
+fn explain(name: &str, source: io::Error) -> TunError {
     let name = name.to_owned();
     // The crate reports open(2) and ioctl(2) alike.
     if !Path::new(DRIVER).exists() {
         return TunError::NoDriver;
     }
-    let source = io::Error::from(error);
     match source.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => TunError::NotPermitted { name },
         Some(libc::EBUSY) => TunError::NameTaken { name },
@@ -239,7 +242,7 @@ mod tests {
             (libc::EBUSY, "of that name"),
             (libc::EIO, "cannot make the TUN device optout0: "),
         ] {
-            let error = tun::Error::Io(io::Error::from_raw_os_error(code));
+            let error = io::Error::from_raw_os_error(code);
             let said = explain("optout0", error).to_string();
             // Without the driver every refusal means the same.
             let want = if Path::new(DRIVER).exists() { want } else { "no /dev/net/tun" };

@@ -16,6 +16,7 @@ mod kills;
 mod lab_itself;
 mod lifecycle;
 mod lists;
+mod no_nftables;
 mod programs;
 mod router_address;
 mod subscriptions;

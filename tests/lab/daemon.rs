@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::list_server::TRUSTED;
+use super::no_nft::without_nftables;
 use super::{Node, Ran, within};
 
 /// A daemon, and everything one asks of it.
@@ -35,6 +36,19 @@ impl Node {
 
     /// Starts `optout run` here and does not wait for it.
     pub(crate) fn optout_starting(&self, config: &str) -> Daemon<'_> {
+        self.start_optout(config, |_| {})
+    }
+
+    /// Starts `optout run` here, for which the kernel has no nftables, and waits until it
+    /// says that it is ready.
+    #[track_caller]
+    pub(crate) fn optout_without_nftables(&self, config: &str) -> Daemon<'_> {
+        let mut daemon = self.start_optout(config, without_nftables);
+        daemon.wait_until_ready(START);
+        daemon
+    }
+
+    fn start_optout(&self, config: &str, change: impl FnOnce(&mut Command)) -> Daemon<'_> {
         self.configure(config);
         let ready = self.dir().join("notify.sock");
         let _ = fs::remove_file(&ready);
@@ -45,6 +59,7 @@ impl Node {
         let log = fs::File::create(self.dir().join("optout.log")).expect("tmpfs");
         command.stdout(log.try_clone().expect("a descriptor")).stderr(log);
         command.env("NOTIFY_SOCKET", &ready).env("SSL_CERT_FILE", TRUSTED);
+        change(&mut command);
         let child = command.spawn().expect("nsenter(1) starts");
         Daemon { node: self, child, notified, begun, ready_in: Duration::ZERO }
     }

@@ -27,6 +27,7 @@ mod isolate;
 mod link;
 pub(crate) mod list_server;
 pub(crate) mod load;
+mod no_nft;
 mod node;
 pub(crate) mod packet;
 pub(crate) mod recorder;

@@ -18,6 +18,7 @@ pub mod reader;
 pub mod tcp;
 pub mod tls;
 pub mod udp;
+pub mod virtio;
 
 /// These bytes are not what they claim to be. Count it and drop them.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]

@@ -47,6 +47,12 @@ impl Flags {
     /// The urgent pointer counts: receivers take a byte out of the stream (RFC 6093 §3.1).
     pub const URG: Self = Self(0x20);
 
+    /// The bits, as they stand in a segment.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
     /// Whether all of `these` are set.
     #[must_use]
     pub const fn has(self, these: Self) -> bool {

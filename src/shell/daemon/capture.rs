@@ -11,7 +11,7 @@ use crate::core::flow::{FiveTuple, Protocol};
 use crate::core::wire::udp;
 use crate::request::SetLine;
 use crate::shell::nft::flows::{FAR_V4, FAR_V6, Fill, TEST_PORT};
-use crate::shell::nft::offload;
+use crate::shell::nft::{self, offload};
 use crate::shell::put_back::Sent;
 use crate::shell::route::{FlowPlan, Scope, Surroundings};
 use crate::shell::tun::{Tun, second};
@@ -76,7 +76,7 @@ impl Daemon {
     /// Lets everything go that is held or waits in the device.
     pub(super) fn release(&mut self) {
         for _ in 0..MOST_BURSTS {
-            let more = self.take_packets();
+            let more = self.take_packets() | self.take_flows();
             self.engine.handle(clock::now(), Input::Release);
             self.perform();
             if !more {
@@ -141,6 +141,10 @@ impl Network {
     /// Leads these flows to us, as far as what we put back goes on; why not, with
     /// the remedy, where it does not.
     fn capture_flows(&mut self, flows: &FlowPlan) -> Vec<String> {
+        if flows.scope == Scope::All && !nft::is_there() {
+            return self.capture_by_rules(flows);
+        }
+        self.led = None;
         match self.try_capture_flows(flows) {
             Ok(problems) => problems,
             Err(error) => vec![format!(
@@ -154,9 +158,9 @@ impl Network {
         if flows.scope == Scope::Nothing {
             return self.routes.drop_flows().map(|()| Vec::new()).map_err(|error| said(&error));
         }
-        if self.passing.is_none() {
+        if self.passing.is_none() && self.offload.is_none() {
             let passing = Tun::open(&second(self.tun.name())).map_err(|error| said(&error))?;
-            self.routes.add_passing(&passing).map_err(|error| said(&error))?;
+            self.routes.add_passing(passing.index()).map_err(|error| said(&error))?;
             (self.ends.device, self.ends.passing) = (self.tun.index(), passing.index());
             self.passing = Some(passing);
         }
@@ -173,7 +177,11 @@ impl Network {
 
     /// Whether what a test found may not hold any more.
     pub(super) fn is_test_stale(&mut self) -> bool {
-        self.routes.flows().is_some() && self.state_of_filter() != self.tested
+        match &self.led {
+            Some(around) if around != self.routes.surroundings() => true,
+            Some(_) => self.routes.leads_by_rules() && self.routes.tracks(),
+            None => self.routes.flows().is_some() && self.state_of_filter() != self.tested,
+        }
     }
 
     fn state_of_filter(&mut self) -> Option<(u32, Surroundings)> {
@@ -288,6 +296,9 @@ impl Network {
             let sent = if decided { Sent::Decided } else { Sent::Undecided };
             return self.put_back.send(packet, sent);
         }
+        if let Some(device) = &self.offload {
+            return self.put_back.forward_whole(packet, device);
+        }
         let passing = self.passing.as_ref().filter(|_| self.routes.flows().is_some());
         match passing {
             Some(passing) => {
@@ -318,7 +329,7 @@ enum Way {
 }
 
 /// An address beside our own, as a client would have it.
-fn neighbour(own: IpAddr) -> IpAddr {
+pub(super) fn neighbour(own: IpAddr) -> IpAddr {
     match own {
         IpAddr::V4(v4) => {
             let other = |bit: u32| std::net::Ipv4Addr::from_bits(v4.to_bits() ^ bit);
@@ -329,7 +340,7 @@ fn neighbour(own: IpAddr) -> IpAddr {
     }
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+pub(super) fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),

@@ -7,6 +7,7 @@
 //! the rules, which are the only switch. It ends in reverse; whatever owns
 //! something in the kernel gives it back when it is dropped.
 
+mod by_rules;
 mod capture;
 mod error;
 mod lists;
@@ -31,6 +32,7 @@ use crate::core::engine::{Engine, Input, Output, WayBack};
 use crate::core::flows::inline;
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
+use crate::core::wire::virtio::HEADER;
 use crate::core::{dns, engine};
 use crate::shell::clock;
 use crate::shell::control::door::Door;
@@ -119,13 +121,16 @@ struct Daemon {
     problems: Problems,
     started: i64,
     wakeups: u64,
-    /// Room for one packet.
+    /// Room for one packet, and for what comes before it.
     packet: Box<[u8]>,
+    /// Room for one segment that is cut from it.
+    segment: Vec<u8>,
 }
 
 /// What woke the daemon.
 enum Woken {
     Packets,
+    Flows,
     Owner(engine::SearchId, crate::core::flow::Owner),
     Asked(Asked),
     Local(link_local::Question),
@@ -185,7 +190,8 @@ impl Daemon {
             problems,
             started: clock::wall_seconds(),
             wakeups: 0,
-            packet: vec![0; LONGEST_PACKET].into(),
+            packet: vec![0; HEADER + LONGEST_PACKET].into(),
+            segment: Vec::new(),
         };
         daemon.know_lists(None);
         daemon.renew_policy();
@@ -227,6 +233,7 @@ impl Daemon {
             self.wakeups += 1;
             match woken {
                 Woken::Packets => drop(self.take_packets()),
+                Woken::Flows => drop(self.take_flows()),
                 Woken::Owner(search, owner) => {
                     self.engine.handle(clock::now(), Input::Owner { search, owner });
                 }
@@ -270,6 +277,8 @@ impl Daemon {
             Ok(()) = self.network.found.changed() => Woken::Resolvers,
             () = self.notify.watchdog() => Woken::Served,
             () = sleep(timer) => Woken::Timer,
+            // Last: there may be frames without end, and everyone else is soon done.
+            () = by_rules::readable(self.network.offload.as_ref()) => Woken::Flows,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::shell::put_back::PutBack;
 use crate::shell::resolvers::{Found, Places, Resolver, Watcher};
 use crate::shell::route::monitor::Monitor;
 use crate::shell::route::{Fail, Plan, Routes, Surroundings, self_test};
-use crate::shell::tun::Tun;
+use crate::shell::tun::{OffloadTun, Tun};
 use crate::shell::upstream::Upstreams;
 
 /// Device, routes, and what watches them. Dropping it gives everything back;
@@ -38,6 +38,8 @@ pub(super) struct Network {
     pub(super) plan: Plan,
     /// Where decided packets are put back, once flows are looked into.
     pub(super) passing: Option<Tun>,
+    /// Where flows come by and are put back, on a kernel without nftables.
+    pub(super) offload: Option<OffloadTun>,
     /// How packets are put back.
     pub(super) put_back: PutBack,
     /// Which flows can be put back.
@@ -47,6 +49,8 @@ pub(super) struct Network {
     /// What it was like when what we put back was last tested: the generation of the
     /// packet filter, and the network.
     pub(super) tested: Option<(u32, Surroundings)>,
+    /// What the network was like when flows were last to be led to us by rules.
+    pub(super) led: Option<Surroundings>,
     /// Why clients on the local link are not covered.
     listener_problem: Option<String>,
 }
@@ -99,9 +103,11 @@ impl Network {
             put_back: PutBack::new(&plan),
             plan,
             passing: None,
+            offload: None,
             ends: Ends::default(),
             tests: 0,
             tested: None,
+            led: None,
             listener_problem,
         })
     }

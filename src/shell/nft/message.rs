@@ -146,6 +146,7 @@ impl Attributes {
     }
 }
 
+pub(super) const GET_GENERATION: u16 = 16; // nf_tables.h, enum nf_tables_msg_types
 const HEADER: usize = 20; // struct nlmsghdr and struct nfgenmsg
 const ATTRIBUTE: usize = 4; // struct nlattr
 const NLM_F_REQUEST: u16 = 1;

@@ -33,7 +33,7 @@ mod tracking;
 use std::io;
 
 use self::expression::Rule;
-use self::message::{Attributes, Batch};
+use self::message::{Attributes, Batch, GET_GENERATION, single};
 use crate::core::flow::Protocol;
 use crate::core::prefix::Prefix;
 use crate::shell::netlink::Netlink;
@@ -210,6 +210,17 @@ pub(crate) fn unguard() -> io::Result<()> {
 /// packet filter.
 pub(crate) fn sweep() -> io::Result<()> {
     remove(NAME).and(flows::sweep()).and(unguard())
+}
+
+/// Whether this kernel has nftables.
+pub(crate) fn is_there() -> bool {
+    let mut netlink = Netlink::netfilter();
+    netlink.as_mut().is_ok_and(|it| it.dump(&single(GET_GENERATION), |_| {}).is_ok())
+}
+
+/// Whether connections are tracked here, by whomever.
+pub(crate) fn tracks() -> bool {
+    tracking::is_active()
 }
 
 fn remove(table: &'static str) -> io::Result<()> {

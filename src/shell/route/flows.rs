@@ -8,7 +8,6 @@ use super::{Plan, RouteError, Routes, kernel, links};
 use crate::core::flow::FiveTuple;
 use crate::core::prefix::Prefix;
 use crate::shell::nft::flows::{Ends, Fill, FlowTable};
-use crate::shell::tun::Tun;
 
 /// Which flows are looked into.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -109,7 +108,7 @@ impl Routes {
     ///
     /// [`RouteError`]: routes or a rule are left, which nothing uses.
     pub fn drop_flows(&mut self) -> Result<(), RouteError> {
-        if self.flows.take().is_some() {
+        if self.flows.take().is_some() | self.by_rules.stop() {
             self.set_rules()?;
             self.fill_tables()?;
         }
@@ -121,12 +120,12 @@ impl Routes {
     /// # Errors
     ///
     /// [`RouteError`].
-    pub fn add_passing(&mut self, passing: &Tun) -> Result<(), RouteError> {
-        if let Err(error) = links::silence(&mut self.netlink, passing.index()) {
+    pub fn add_passing(&mut self, passing: u32) -> Result<(), RouteError> {
+        if let Err(error) = links::silence(&mut self.netlink, passing) {
             log::debug!("route: the kernel will speak of multicast on the device: {error}");
         }
-        self.bring_up_passing(passing.index())?;
-        self.passing = Some(passing.index());
+        self.bring_up_passing(passing)?;
+        self.passing = Some(passing);
         self.forward_by_devices();
         Ok(())
     }
@@ -158,7 +157,7 @@ impl Routes {
     /// Which flows are led to us; `None` if there is no way for any.
     #[must_use]
     pub fn flows(&self) -> Option<&FlowPlan> {
-        self.flows.as_ref().map(|flows| &flows.plan)
+        self.flows.as_ref().map(|flows| &flows.plan).or(self.by_rules.plan())
     }
 
     /// Whether hellos come of flows that passed. See [`FlowTable::brings_hellos`].

@@ -221,7 +221,11 @@ fn accept_answers(netlink: &mut Netlink, device: u32, address: Ipv4Addr) -> io::
 }
 
 /// Adds the links that carry a default route of the main table.
-fn default_links(netlink: &mut Netlink, has_v6: bool, links: &mut BTreeSet<u32>) -> io::Result<()> {
+pub(super) fn default_links(
+    netlink: &mut Netlink,
+    has_v6: bool,
+    links: &mut BTreeSet<u32>,
+) -> io::Result<()> {
     for v6 in [false, true] {
         if v6 && !has_v6 {
             continue;

@@ -15,6 +15,7 @@
 //! socket: `open`. For `closed` there are prohibiting routes of worse metric,
 //! which stay with the rules until the next start.
 
+mod by_rules;
 mod flows;
 mod links;
 pub mod monitor;
@@ -52,7 +53,7 @@ pub struct Plan {
     pub address_table: u32,
     /// Table for flows that are not decided.
     pub flow_table: u32,
-    /// First of five priorities of our rules.
+    /// First of eight priorities of our rules.
     pub priority: u32,
     /// Where blocked names point to.
     pub sinkhole_v4: Prefix,
@@ -190,6 +191,7 @@ pub struct Routes {
     capturing: bool,
     filter: Option<nft::Table>,
     flows: Option<flows::Flows>,
+    by_rules: by_rules::ByRules,
     passing: Option<u32>,
     /// Why there is no packet-filter table, if there is none.
     filter_problem: Option<String>,
@@ -220,6 +222,7 @@ impl Routes {
             capturing: false,
             filter: None,
             flows: None,
+            by_rules: by_rules::ByRules::default(),
             passing: None,
             filter_problem: None,
         };
@@ -256,6 +259,7 @@ impl Routes {
     pub fn capture_off(&mut self) {
         self.capturing = false;
         self.flows = None;
+        self.by_rules.stop();
         if let Err(error) = rules::reconcile(&mut self.netlink, &[]) {
             log::error!("route: cannot remove our rules ({error}); see ip rule show");
         }
@@ -368,7 +372,12 @@ impl Routes {
         let mut routes =
             tables::wanted(&self.plan, &self.around, self.device, &self.addresses, holes);
         if self.flows.is_some() {
-            routes.extend(tables::for_flows(&self.plan, &self.around, self.device));
+            routes.extend(tables::for_flows(&self.plan, &self.around, self.device, &[]));
+        }
+        if let Some((device, flows)) = self.by_rules.routed() {
+            let spared = flows.map(|flows| [&self.around.near[..], &flows.addresses].concat());
+            let spared = spared.unwrap_or_default();
+            routes.extend(tables::for_flows(&self.plan, &self.around, device, &spared));
         }
         tables::reconcile(&mut self.netlink, &routes).map_err(|e| kernel("set our routes", e))
     }
@@ -379,6 +388,9 @@ impl Routes {
         let mut rules = rules::wanted(&self.plan, has_v6, clients, steered);
         if self.flows.is_some() {
             rules.extend(rules::for_flows(&self.plan, has_v6));
+        }
+        if let Some(round) = self.by_rules.ruled() {
+            rules.extend(rules::by_rules(&self.plan, has_v6, clients, round));
         }
         rules::reconcile(&mut self.netlink, &rules).map_err(|error| match error.raw_os_error() {
             Some(libc::EOPNOTSUPP) => RouteError::KernelTooOld,

@@ -10,13 +10,13 @@ use rtnetlink::packet_route::rule::{
 use rtnetlink::packet_route::{IpProtocol, RouteNetlinkMessage};
 
 use super::links::family;
-use super::{Plan, TAG, prefix};
+use super::{FAR_V4, FAR_V6, FlowPlan, Plan, TAG, prefix};
 use crate::core::flow::Protocol;
 use crate::core::prefix::Prefix;
 use crate::shell::netlink::{Existing, Netlink};
 
 /// One of our rules.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Rule {
     v6: bool,
     priority: u32,
@@ -24,14 +24,32 @@ pub(crate) struct Rule {
     /// The mark must have this value under this mask. Never the whole mark,
     /// whose other bits are other programs'.
     mark: (u32, u32),
-    /// Only packets of this host.
-    host: bool,
+    /// Only packets that came by this link; by the loopback those of this host.
+    link: Option<String>,
     /// Only packets from there.
     from: Option<Prefix>,
-    /// Only questions, by this protocol.
-    questions: Option<Protocol>,
-    /// Go on at this priority, instead of looking into `table`.
+    /// Only packets to there.
+    to: Option<Prefix>,
+    /// Only packets of this protocol.
+    protocol: Option<Protocol>,
+    /// Only packets to these ports.
+    ports: Option<(u16, u16)>,
+    /// Go on at this priority, instead of looking into `table`. Without either it is
+    /// only there to be gone to.
     goto: Option<u32>,
+}
+
+/// What is led to a device of its own by rules, and comes back by it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round<'a> {
+    /// The device's name.
+    pub device: &'a str,
+    /// Which flows are led there, if any are.
+    pub plan: Option<&'a FlowPlan>,
+    /// Of IPv4, and of IPv6.
+    pub families: [bool; 2],
+    /// Tests are led there again.
+    pub tests: bool,
 }
 
 /// The rules of both families that divert what the plan names. `steered`: nft
@@ -43,40 +61,31 @@ pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix], steered: boo
 
 fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Rule> {
     let [host, others, past, client, address] = [0, 1, 2, 3, 4].map(|step| plan.priority + step);
-    let base = Rule {
-        v6,
-        priority: host,
-        table: plan.dns_table,
-        mark: (0, plan.mark),
-        host: false,
-        from: None,
-        questions: None,
-        goto: None,
-    };
+    let base = Rule { priority: host, table: plan.dns_table, ..Rule::of(plan, v6) };
     // First what leads packets past the rules of the clients, and where that leads to;
     // those come last. They know no ports: alone they would divert all that clients send.
     let mut rules = vec![Rule { table: plan.address_table, priority: address, ..base.clone() }];
     if steered {
         let mark = (plan.steer, plan.mark | plan.steer);
-        rules.push(Rule { host: true, mark, ..base.clone() });
+        rules.push(Rule { mark, ..base.clone() }.of_host());
     }
     // An own address may be in a client's prefix. Then the answers of our
     // upstreams would fail a strict reverse path filter, as `nft` tells.
     let goto = |priority, to| Rule { priority, goto: Some(to), table: 0, ..base.clone() };
-    rules.push(Rule { host: true, ..goto(others, address) });
+    rules.push(goto(others, address).of_host());
     let mut from = clients.iter().filter(|client| client.is_v6() == v6).peekable();
     let has_clients = from.peek().is_some();
     // Every packet that is forwarded walks these rules, so that they are few.
     if has_clients {
         rules.push(goto(past, address));
     }
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
-        let questions = Some(protocol);
+    for protocol in PROTOCOLS {
+        let ports = Some(QUESTIONS);
         if !steered {
-            rules.push(Rule { host: true, questions, ..base.clone() });
+            rules.push(Rule { protocol, ports, ..base.clone() }.of_host());
         }
         if has_clients {
-            rules.push(Rule { questions, ..goto(others, client) });
+            rules.push(Rule { protocol, ports, ..goto(others, client) });
         }
     }
     rules.extend(from.map(|&from| Rule { from: Some(from), priority: client, ..base.clone() }));
@@ -87,17 +96,63 @@ fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Ru
 pub(crate) fn for_flows(plan: &Plan, has_v6: bool) -> Vec<Rule> {
     let families = [false, true].into_iter().filter(|&v6| has_v6 || !v6);
     let rule = |v6| Rule {
-        v6,
         // Before the rules that lead past all of ours.
         priority: plan.priority,
         table: plan.flow_table,
         mark: (plan.divert, plan.mark | plan.divert),
-        host: false,
-        from: None,
-        questions: None,
-        goto: None,
+        ..Rule::of(plan, v6)
     };
     families.map(rule).collect()
+}
+
+/// The rules of both families that lead flows of clients round by a device.
+pub(crate) fn by_rules(
+    plan: &Plan,
+    has_v6: bool,
+    clients: &[Prefix],
+    round: Round<'_>,
+) -> Vec<Rule> {
+    let families = [false, true].into_iter().filter(|&v6| has_v6 || !v6);
+    families.flat_map(|v6| round_of_family(plan, v6, clients, round)).collect()
+}
+
+fn round_of_family(plan: &Plan, v6: bool, clients: &[Prefix], round: Round<'_>) -> Vec<Rule> {
+    let [first, past, flows_at, end] = [0, 5, 6, 7].map(|step| plan.priority + step);
+    let base = Rule::of(plan, v6);
+    let goto_end = |priority| Rule { priority, goto: Some(end), ..base.clone() };
+    let lead = |priority| Rule { priority, table: plan.flow_table, ..base.clone() };
+    let link = Some(round.device.to_owned());
+    let mut rules = vec![Rule { priority: end, ..base.clone() }];
+    if round.tests {
+        let far = if v6 { prefix(FAR_V6, 128) } else { prefix(FAR_V4, 32) };
+        rules.push(Rule { link: link.clone(), to: Some(far), ..lead(first) });
+    }
+    rules.push(Rule { link, ..goto_end(first + 1) });
+    let wanted = round.families[usize::from(v6)];
+    let Some(flows) = round.plan.filter(|_| wanted) else { return rules };
+    // Those of this host; and the lookups of a strict reverse path filter, as of others.
+    rules.push(goto_end(past).of_host());
+    let of_family = |prefix: &&Prefix| prefix.is_v6() == v6;
+    for &from in flows.clients.iter().filter(of_family) {
+        rules.push(Rule { from: Some(from), ..goto_end(past) });
+    }
+    for protocol in PROTOCOLS {
+        for &ports in &flows.ports {
+            rules.push(Rule { protocol, ports: Some(ports), ..goto_end(past) });
+        }
+        // What is of the link alone is never forwarded.
+        for &from in clients.iter().filter(of_family).filter(|from| !is_link_local(**from)) {
+            rules.push(Rule { from: Some(from), protocol, ..lead(flows_at) });
+        }
+    }
+    rules
+}
+
+fn is_link_local(prefix: Prefix) -> bool {
+    match prefix.address() {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
 }
 
 /// Makes our rules in the kernel be exactly `wanted`; whether that changed anything.
@@ -200,6 +255,16 @@ fn is_ours(message: &RuleMessage) -> bool {
 }
 
 impl Rule {
+    /// One for every packet that is not ours, which does nothing yet.
+    fn of(plan: &Plan, v6: bool) -> Self {
+        Self { v6, mark: (0, plan.mark), ..Self::default() }
+    }
+
+    /// The same for packets of this host alone.
+    fn of_host(self) -> Self {
+        Self { link: Some(LOOPBACK.into()), ..self }
+    }
+
     fn message(&self) -> RuleMessage {
         let mut message = RuleMessage::default();
         message.header.family = family(self.v6);
@@ -210,45 +275,44 @@ impl Rule {
             RuleAttribute::FwMark(bits),
             RuleAttribute::FwMask(mask),
         ];
+        message.header.action = self.action();
         if let Some(priority) = self.goto {
-            message.header.action = RuleAction::Goto;
             message.attributes.push(RuleAttribute::Goto(priority));
-        } else {
-            message.header.action = RuleAction::ToTable;
+        } else if self.table != 0 {
             message.attributes.push(RuleAttribute::Table(self.table));
         }
-        if self.host {
-            message.attributes.push(RuleAttribute::Iifname(LOOPBACK.into()));
-        }
+        message.attributes.extend(self.link.clone().map(RuleAttribute::Iifname));
         if let Some(prefix) = self.from {
             message.header.src_len = prefix.length();
             message.attributes.push(RuleAttribute::Source(prefix.address()));
         }
-        if let Some(protocol) = self.questions {
-            let protocol = match protocol {
-                Protocol::Tcp => IpProtocol::Tcp,
-                Protocol::Udp => IpProtocol::Udp,
-            };
-            message.attributes.push(RuleAttribute::IpProtocol(protocol));
-            message.attributes.push(RuleAttribute::DestinationPortRange(PORT_53));
+        if let Some(prefix) = self.to {
+            message.header.dst_len = prefix.length();
+            message.attributes.push(RuleAttribute::Destination(prefix.address()));
         }
+        let protocol = self.protocol.map(|protocol| match protocol {
+            Protocol::Tcp => IpProtocol::Tcp,
+            Protocol::Udp => IpProtocol::Udp,
+        });
+        message.attributes.extend(protocol.map(RuleAttribute::IpProtocol));
+        let ports = self.ports.map(|(start, end)| RulePortRange { start, end });
+        message.attributes.extend(ports.map(RuleAttribute::DestinationPortRange));
         message
+    }
+
+    fn action(&self) -> RuleAction {
+        match (self.goto, self.table) {
+            (Some(_), _) => RuleAction::Goto,
+            (None, 0) => RuleAction::Nop,
+            (None, _) => RuleAction::ToTable,
+        }
     }
 
     /// Reads a rule back; `None` if it is none that we make.
     fn read(message: &RuleMessage) -> Option<Self> {
         let v6 = message.header.family == family(true);
-        let mut rule = Self {
-            v6,
-            priority: 0,
-            table: message.header.table.into(),
-            mark: (0, 0),
-            host: false,
-            from: None,
-            questions: None,
-            goto: None,
-        };
-        let mut port = None;
+        let table = message.header.table.into();
+        let mut rule = Self { v6, table, ..Self::default() };
         for attribute in &message.attributes {
             match attribute {
                 RuleAttribute::Priority(value) => rule.priority = *value,
@@ -256,16 +320,18 @@ impl Rule {
                 RuleAttribute::Goto(priority) => rule.goto = Some(*priority),
                 RuleAttribute::FwMark(value) => rule.mark.0 = *value,
                 RuleAttribute::FwMask(value) => rule.mark.1 = *value,
-                RuleAttribute::Iifname(name) => {
-                    rule.host = true;
-                    (name == LOOPBACK).then_some(())?;
-                }
+                RuleAttribute::Iifname(name) => rule.link = Some(name.clone()),
                 RuleAttribute::Source(address) => {
                     rule.from = Some(prefix(*address, message.header.src_len));
                 }
-                RuleAttribute::IpProtocol(IpProtocol::Tcp) => rule.questions = Some(Protocol::Tcp),
-                RuleAttribute::IpProtocol(IpProtocol::Udp) => rule.questions = Some(Protocol::Udp),
-                RuleAttribute::DestinationPortRange(range) => port = Some(*range),
+                RuleAttribute::Destination(address) => {
+                    rule.to = Some(prefix(*address, message.header.dst_len));
+                }
+                RuleAttribute::IpProtocol(IpProtocol::Tcp) => rule.protocol = Some(Protocol::Tcp),
+                RuleAttribute::IpProtocol(IpProtocol::Udp) => rule.protocol = Some(Protocol::Udp),
+                RuleAttribute::DestinationPortRange(RulePortRange { start, end }) => {
+                    rule.ports = Some((*start, *end));
+                }
                 // Filled in by the kernel, or said above already.
                 RuleAttribute::Protocol(_)
                 | RuleAttribute::SuppressPrefixLen(u32::MAX)
@@ -273,19 +339,19 @@ impl Rule {
                 _ => return None,
             }
         }
-        let action = if rule.goto.is_some() { RuleAction::Goto } else { RuleAction::ToTable };
-        let plain = message.header.action == action
-            && !message.header.flags.contains(RuleFlags::Invert)
-            && message.header.dst_len == 0
-            && rule.from.is_none_or(|from| matches!(from.address(), IpAddr::V6(_)) == v6)
-            && port == rule.questions.map(|_| PORT_53);
         if rule.goto.is_some() {
             rule.table = 0;
         }
+        let plain = message.header.action == rule.action()
+            && !message.header.flags.contains(RuleFlags::Invert)
+            && [rule.from, rule.to].iter().flatten().all(|prefix| prefix.is_v6() == v6);
         plain.then_some(rule)
     }
 }
 
-pub(crate) const PRIORITIES: u32 = 5; // host, questions of others, past them, clients, addresses
-const PORT_53: RulePortRange = RulePortRange { start: 53, end: 53 }; // RFC 1035 §4.2
+/// Host, questions of others, past them, clients, addresses; then what spares flows,
+/// flows, and the end.
+pub(crate) const PRIORITIES: u32 = 8;
+const PROTOCOLS: [Option<Protocol>; 2] = [Some(Protocol::Udp), Some(Protocol::Tcp)];
+const QUESTIONS: (u16, u16) = (53, 53); // RFC 1035 §4.2
 const LOOPBACK: &str = "lo";

@@ -74,8 +74,13 @@ pub(crate) fn wanted(
     routes
 }
 
-/// The routes for flows that are not decided.
-pub(crate) fn for_flows(plan: &Plan, around: &Surroundings, link: u32) -> Vec<Route> {
+/// The routes for flows that are not decided. Those to `spared` go their usual way.
+pub(crate) fn for_flows(
+    plan: &Plan,
+    around: &Surroundings,
+    link: u32,
+    spared: &[Prefix],
+) -> Vec<Route> {
     let route = |to, way| Route { table: plan.flow_table, to, metric: METRIC, way };
     let everywhere: [(Prefix, IpAddr); 2] = [
         (prefix(Ipv4Addr::UNSPECIFIED, 0), plan.gateway_v4().into()),
@@ -86,8 +91,12 @@ pub(crate) fn for_flows(plan: &Plan, around: &Surroundings, link: u32) -> Vec<Ro
         families.map(|(to, gateway)| route(to, Way::Gateway { link, gateway })).collect();
     // Where a strict reverse path filter heeds marks (src_valid_mark), it looks here
     // for the way back to the client.
-    let clients = around.client_prefixes.iter().filter(|to| around.has_v6 || !to.is_v6());
-    routes.extend(clients.map(|&to| route(to, Way::Throw)));
+    for &to in around.client_prefixes.iter().chain(spared) {
+        let throw = route(to, Way::Throw);
+        if (around.has_v6 || !to.is_v6()) && !routes.contains(&throw) {
+            routes.push(throw);
+        }
+    }
     routes
 }
 

@@ -8,6 +8,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use super::monitor::Monitor;
 use super::*;
 use crate::shell::netns_test::{Beside, isolated, sh, taken};
+use crate::shell::tun::OffloadTun;
 
 /// Everything that a stop must leave as it was.
 fn state() -> String {
@@ -505,4 +506,64 @@ fn our_own_question_that_would_come_back_is_found() {
             assert!(matches!(error, LoopError::Loops { .. }), "{error}");
         });
     });
+}
+
+#[test]
+fn flows_are_led_round_by_rules_and_all_of_them_are_known_again() {
+    isolated(name!("flows_are_led_round_by_rules_and_all_of_them_are_known_again"), || {
+        let _internet = host();
+        sh(
+            "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding",
+        );
+        let before = state();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            routes.capture_on().unwrap();
+            let without = rules();
+            let device = OffloadTun::open("optout1").unwrap();
+            routes.add_device_of_flows(device.index(), device.name()).unwrap();
+            let flows = FlowPlan {
+                scope: Scope::All,
+                ports: vec![(22, 22), (8000, 8080)],
+                clients: vec![prefix(Ipv4Addr::new(10, 0, 0, 9), 32)],
+                addresses: vec![prefix(Ipv4Addr::new(203, 0, 113, 0), 24)],
+                ..FlowPlan::default()
+            };
+            for families in [[true, false], [false, true], [true, true]] {
+                routes.set_flows_by_rules(&flows, families).unwrap();
+                assert!(routes.leads_by_rules() && routes.flows() == Some(&flows));
+                for (v6, command) in [(false, "ip rule"), (true, "ip -6 rule")] {
+                    let led = sh(command).matches("lookup 5355").count();
+                    assert_eq!(led > 0, families[usize::from(v6)], "{command}: {led}");
+                }
+                for lost in [false, true] {
+                    if lost {
+                        sh("ip rule del priority 5307; ip route flush table 5355");
+                    }
+                    let (before, changes) = (rules(), routes.refresh().unwrap());
+                    assert_eq!(changes.restored, lost, "{families:?}:\n{before}\n{}", rules());
+                }
+            }
+            assert_eq!(route("203.0.113.9"), "wan");
+            assert_eq!(route("198.51.100.9"), "optout1");
+            assert_eq!(route("192.168.7.7"), "wan");
+            routes.lead_tests_round(true).unwrap();
+            routes.lead_tests_round(false).unwrap();
+            routes.drop_flows().unwrap();
+            let left = rules();
+            for line in left.lines().filter(|line| !without.contains(line)) {
+                let end = line.contains("optout1") || line.contains("nop");
+                assert!(end, "what comes back by the device is known: {line}");
+            }
+            drop(routes);
+        });
+        assert_eq!(state(), before);
+    });
+}
+
+/// By which link a segment of a client would leave that came from the home.
+fn route(to: &str) -> String {
+    let asked = sh(&format!("ip route get {to} from 10.0.0.7 iif wan ipproto tcp dport 443"));
+    asked.split_whitespace().skip_while(|word| *word != "dev").nth(1).unwrap_or_default().to_owned()
 }

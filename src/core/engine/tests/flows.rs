@@ -262,3 +262,21 @@ fn a_segment_of_nobodys_flow_is_not_refused() {
 
 const ENDS: [(&str, &str); 2] =
     [("192.0.2.7:40000", "203.0.113.9:443"), ("[2001:db8::7]:40000", "[2001:db8:1::9]:443")];
+
+#[test]
+fn what_passed_may_go_on_as_it_is_where_all_of_it_comes_by() {
+    for (phone, server) in ENDS {
+        let (mut home, mut caller) = (Home::new(), Caller::new(phone, server));
+        home.calls(&mut caller, &tls("www.example.org"));
+        let packet = caller.say(b"more of it");
+        let counted = home.engine.counters().packets;
+        assert!(home.engine.passes(home.now, &packet));
+        assert_eq!(home.engine.counters().packets, counted + 1);
+        assert!(!home.engine.passes(home.now, &[&packet, &b"behind it"[..]].concat()));
+        assert!(!home.engine.passes(home.now, &packet[..packet.len() - 1]));
+        assert!(!home.engine.passes(home.now, &[]));
+        assert_eq!(home.engine.counters().packets, counted + 1);
+        home.input(Input::Release);
+        assert!(!home.engine.passes(home.now, &packet), "all is forgotten");
+    }
+}

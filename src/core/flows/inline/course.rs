@@ -3,9 +3,11 @@
 use super::connection::{Connection, Fate};
 use super::facts::Facts;
 use super::flow::{self, Flow, State};
+use super::verdicts::Ruling;
 use super::{Arrival, Inline, Judge, Transport, deadline_of, parts};
 use crate::core::flow::Member;
 use crate::core::flow::{Client, FiveTuple, Owner};
+use crate::core::sniff::Cause;
 use crate::core::time::Instant;
 use crate::core::verdict::Verdict;
 use crate::core::wire::ip::Packet;
@@ -42,7 +44,11 @@ impl Inline {
                 (*acks, *last) = (acks.saturating_add(1), now);
                 let passes = *acks >= HEARD_ACKS && !ends(segment);
                 desk.onward(at.case.client, packet.bytes.to_vec(), passes);
-                if passes || ends(segment) { Fate::End } else { Fate::Stay }
+                match (ends(segment), passes) {
+                    (true, _) => Fate::End,
+                    (false, true) => Fate::Pass,
+                    (false, false) => Fate::Stay,
+                }
             }
             (State::Connection(connection), Transport::Tcp(segment)) => {
                 connection.handle(desk, &at, packet, segment)
@@ -59,9 +65,14 @@ impl Inline {
             {
                 return self.hears_hello(arrival, segment);
             }
-            (State::Passed(..), _) => {
+            (State::Passed(_, used), _) => {
+                *used = now;
                 let last = matches!(&arrival.what, Transport::Tcp(segment) if ends(segment));
-                return desk.onward(at.case.client, packet.bytes.to_vec(), !last);
+                desk.onward(at.case.client, packet.bytes.to_vec(), !last);
+                if last {
+                    self.table.spare_it_first(&tuple);
+                }
+                return;
             }
             // A tuple has one protocol, and so has its state.
             (State::Heard { .. } | State::Connection(_) | State::Exchange(_), _) => Fate::Stay,
@@ -143,6 +154,8 @@ impl Inline {
         let ruling = match before {
             State::Connection(connection) => connection.into_ruling(),
             State::Exchange(exchange) => exchange.into_ruling(),
+            // Its client only listens.
+            State::Heard { .. } => Ruling::unknown(Cause::Silent),
             other => return flow.state = other,
         };
         flow.state = State::Passed(Box::new(ruling), now);

@@ -157,7 +157,8 @@ pub struct Counters {
     /// made to be read in two ways.
     pub dropped: u64,
     /// Flows that passed unseen because there was no room for them, and segments
-    /// that were dropped because there was no room to hold them.
+    /// that were dropped because there was no room to hold them. Where every packet
+    /// comes by us, each of such a flow counts.
     pub over_bound: u64,
     /// Names whose refusals were changed from resets to silence, because the
     /// client would not stop.

@@ -39,7 +39,7 @@ pub(super) enum State {
     Exchange(Box<Exchange>),
     /// It must not be.
     Refused(Refused),
-    /// It passed.
+    /// It passed, and was last heard of then, as far as we hear.
     Passed(Box<Ruling>, Instant),
 }
 
@@ -52,7 +52,7 @@ impl Flow {
             State::Connection(connection) => connection.deadline(tcp),
             State::Exchange(exchange) => exchange.deadline(udp),
             State::Refused(refused) => refused.deadline(),
-            State::Passed(_, since) => *since + PASSED,
+            State::Passed(_, last) => *last + PASSED,
         }
     }
 

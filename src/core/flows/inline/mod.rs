@@ -58,6 +58,7 @@ mod facts;
 mod flow;
 mod held;
 mod put_back;
+mod quick;
 pub mod recorded;
 mod refused;
 mod storms;

@@ -36,6 +36,8 @@ pub(super) struct Slot<T> {
     id: u64,
     /// Its place among those that may be forgotten.
     spare: Option<u64>,
+    /// It was used since it got that place.
+    used: bool,
     held: usize,
 }
 
@@ -75,6 +77,13 @@ impl<T> Table<T> {
     /// The one with this tuple.
     pub(super) fn find(&mut self, tuple: &FiveTuple) -> Option<&mut T> {
         self.slots.get_mut(tuple).map(|slot| &mut slot.value)
+    }
+
+    /// The one with this tuple, if it may be forgotten: now it is less so.
+    pub(super) fn find_spare(&mut self, tuple: &FiveTuple) -> Option<&mut T> {
+        let slot = self.slots.get_mut(tuple).filter(|slot| slot.spare.is_some())?;
+        slot.used = true;
+        Some(&mut slot.value)
     }
 
     /// All of them.
@@ -117,7 +126,8 @@ impl<T> Table<T> {
         let id = self.next;
         self.deadlines.insert((deadline, id), tuple);
         self.shares.entry(member).or_default().slots += 1;
-        self.slots.insert(tuple, Slot { value, member, deadline, id, spare: None, held: 0 });
+        self.slots
+            .insert(tuple, Slot { value, member, deadline, id, spare: None, used: false, held: 0 });
         Ok(())
     }
 
@@ -164,13 +174,25 @@ impl<T> Table<T> {
 
     /// It may be forgotten when there is need of room.
     pub(super) fn spare_it(&mut self, tuple: &FiveTuple) {
-        let Some(slot) = self.slots.get_mut(tuple) else { return };
-        if slot.spare.is_none() {
-            self.next += 1;
-            slot.spare = Some(self.next);
-            self.spare.insert(self.next, *tuple);
-            self.spare_of.insert((slot.member, self.next), *tuple);
+        if self.slots.get(tuple).is_some_and(|slot| slot.spare.is_none()) {
+            self.place(tuple, LATER);
         }
+    }
+
+    /// It has ended, and is forgotten before all that may yet live.
+    pub(super) fn spare_it_first(&mut self, tuple: &FiveTuple) {
+        self.place(tuple, 0);
+    }
+
+    /// Gives it the last place of these among those that may be forgotten.
+    fn place(&mut self, tuple: &FiveTuple, these: u64) {
+        self.need_it(tuple);
+        let Some(slot) = self.slots.get_mut(tuple) else { return };
+        self.next += 1;
+        let place = these | self.next;
+        (slot.spare, slot.used) = (Some(place), false);
+        self.spare.insert(place, *tuple);
+        self.spare_of.insert((slot.member, place), *tuple);
     }
 
     /// It is needed again.
@@ -210,15 +232,26 @@ impl<T> Table<T> {
 
     fn make_room(&mut self, member: Member) -> Result<(), Full> {
         let own = self.shares.get(&member).map_or(0, |share| share.slots);
-        let oldest = if own >= self.bounds.slots_of_member {
-            let range = (member, 0)..=(member, u64::MAX);
-            self.spare_of.range(range).next().map(|(_, tuple)| *tuple)
-        } else if self.slots.len() >= self.bounds.slots {
-            self.spare.first_key_value().map(|(_, tuple)| *tuple)
-        } else {
+        let share = own >= self.bounds.slots_of_member;
+        if !share && self.slots.len() < self.bounds.slots {
             return Ok(());
-        };
-        oldest.and_then(|oldest| self.remove(&oldest)).map(drop).ok_or(Full)
+        }
+        for _ in 0..CHANCES {
+            let range = (member, 0)..=(member, u64::MAX);
+            let oldest = if share {
+                self.spare_of.range(range).next().map(|(_, tuple)| *tuple)
+            } else {
+                self.spare.first_key_value().map(|(_, tuple)| *tuple)
+            };
+            let oldest = oldest.ok_or(Full)?;
+            if self.slots.get(&oldest).is_none_or(|slot| !slot.used) {
+                self.remove(&oldest);
+                return Ok(());
+            }
+            // It lives: only if it is not used until its turn comes again.
+            self.place(&oldest, LATER);
+        }
+        Err(Full)
     }
 }
 
@@ -235,6 +268,12 @@ impl BuildHasher for Key {
         hasher
     }
 }
+
+/// Places of those that may yet live, after all others.
+const LATER: u64 = 1 << 63;
+
+/// So many that live are passed over for one that needs room.
+const CHANCES: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -273,6 +312,45 @@ mod tests {
         assert_eq!(table.tuples(), [1, 2, 4].map(tuple));
         table.need_it(&tuple(2));
         add(&mut table, 4, 5).unwrap_err();
+    }
+
+    #[test]
+    fn what_lives_stays_and_what_ended_goes_first() {
+        let mut table = table(4, 4);
+        for (member, port) in [(1, 1), (2, 2), (3, 3), (4, 4)] {
+            add(&mut table, member, port).unwrap();
+            table.spare_it(&tuple(port));
+        }
+        table.spare_it_first(&tuple(4));
+        for port in [1, 2] {
+            table.find_spare(&tuple(port)).unwrap();
+        }
+        add(&mut table, 5, 5).unwrap();
+        assert_eq!(table.tuples(), [1, 2, 3, 5].map(tuple));
+        add(&mut table, 5, 6).unwrap();
+        assert_eq!(table.tuples(), [1, 2, 5, 6].map(tuple));
+        // Nobody used the first since it was passed over.
+        table.find_spare(&tuple(2)).unwrap();
+        add(&mut table, 5, 7).unwrap();
+        assert_eq!(table.tuples(), [2, 5, 6, 7].map(tuple));
+        assert!(table.find_spare(&tuple(5)).is_none());
+    }
+
+    #[test]
+    fn where_all_live_there_is_no_room_and_no_long_search() {
+        let mut table = table(100, 100);
+        for port in 0..100 {
+            add(&mut table, 1, port).unwrap();
+            table.spare_it(&tuple(port));
+            table.find_spare(&tuple(port)).unwrap();
+        }
+        add(&mut table, 2, 100).unwrap_err();
+        assert_eq!(table.tuples().len(), 100);
+        // Those that were passed over are no longer held to live, but come last.
+        for _ in 0..100 / CHANCES {
+            let _ = add(&mut table, 2, 100);
+        }
+        assert_eq!(table.tuples().last(), Some(&tuple(100)));
     }
 
     #[test]

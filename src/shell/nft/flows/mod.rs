@@ -20,7 +20,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use self::chains::{Making, SPARED_PORTS, address_sets};
 use self::sets::{Passed, Ranges};
-use super::message::{Attributes, Batch, attributes, body, single};
+use super::message::{Attributes, Batch, GET_GENERATION, attributes, body, single};
 use super::{CREATE, EXCLUSIVE, FAMILIES, NEW_TABLE, TABLE_OWNER};
 use crate::core::flow::FiveTuple;
 use crate::core::prefix::Prefix;
@@ -250,7 +250,6 @@ pub const TEST_PORT: u16 = 9;
 
 const NAME: &str = "optout_flows";
 const DEL_RULE: u16 = 8; // nf_tables.h, enum nf_tables_msg_types
-const GET_GENERATION: u16 = 16;
 
 #[cfg(test)]
 mod tests;

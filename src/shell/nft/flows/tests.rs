@@ -95,7 +95,7 @@ impl Captured {
         let plan = Plan { listener: Some(9), ..Plan::default() };
         let mut routes = Routes::set_up(plan.clone(), &devices[0]).unwrap();
         routes.capture_on().unwrap();
-        routes.add_passing(&devices[1]).unwrap();
+        routes.add_passing(devices[1].index()).unwrap();
         let ends = Ends {
             device: devices[0].index(),
             passing: devices[1].index(),

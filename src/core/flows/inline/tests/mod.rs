@@ -6,6 +6,7 @@ mod client;
 mod evasions;
 mod lives;
 mod quic;
+mod quick;
 mod random;
 mod server;
 
