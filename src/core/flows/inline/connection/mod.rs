@@ -121,7 +121,7 @@ impl Connection {
         ruling: Ruling,
     ) -> Self {
         let (stage, stream, ruling) = (Stage::Watching, Stream::after_hello(), Some(ruling));
-        Self { stage, stream, ruling, ..Self::midway(now, facts, segment) }
+        Self { stream, stage, ruling, ..Self::midway(now, facts, segment) }
     }
 
     /// Whether this SYN is of the same connection.
