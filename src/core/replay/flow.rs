@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::heard::{Ear, Heard};
 use crate::core::flow::Protocol;
-use crate::core::sniff::Cause;
+use crate::core::sniff::{Cause, Spoken};
 use crate::core::time::Instant;
 use crate::core::wire::tcp::{Flags, Segment};
+use crate::core::wire::tls::HANDSHAKE;
 
 /// A flow, and what was heard of it.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ struct Side {
     address: SocketAddr,
     /// Number of its first byte, if a SYN or the answer to one told.
     begin: Option<u32>,
+    /// Number of the first byte of a hello that it said after words in clear.
+    hello: Option<u32>,
     /// Whether it sent anything but control.
     spoke: bool,
     ear: Option<Box<Ear>>,
@@ -41,7 +44,14 @@ struct Side {
 
 impl Flow {
     pub(super) fn new(protocol: Protocol, from: SocketAddr, to: SocketAddr, now: Instant) -> Self {
-        let side = |address| Side { address, begin: None, spoke: false, ear: None, heard: None };
+        let side = |address| Side {
+            address,
+            begin: None,
+            hello: None,
+            spoke: false,
+            ear: None,
+            heard: None,
+        };
         Self {
             protocol,
             first: now,
@@ -88,6 +98,9 @@ impl Flow {
         self.ended |= segment.flags.has(Flags::RST) || segment.flags.has(Flags::FIN);
         let syn = segment.flags.has(Flags::SYN);
         let sequence = if syn { after } else { segment.sequence };
+        if says_hello(segment.payload) {
+            self.listen_again(side, sequence);
+        }
         if !segment.payload.is_empty() {
             self.listen(side, |ear, begin| {
                 ear.hear_segment(begin, sequence, segment.payload);
@@ -139,6 +152,16 @@ impl Flow {
         (client.address, server.address, heard)
     }
 
+    /// Who said words in clear that name nobody (`STARTTLS`) says a hello now.
+    fn listen_again(&mut self, side: usize, sequence: u32) {
+        let Some(this) = self.sides.get_mut(side) else { return };
+        let unclear =
+            |heard: &Heard| heard.names.is_empty() && !matches!(heard.spoken, Some(Spoken::Tls(_)));
+        if this.heard.as_ref().is_some_and(unclear) {
+            (this.heard, this.hello) = (None, Some(sequence));
+        }
+    }
+
     fn begin(&mut self, side: usize, first: u32) {
         let Some(side) = self.sides.get_mut(side) else { return };
         if side.begin != Some(first) {
@@ -159,7 +182,7 @@ impl Flow {
             return;
         }
         let ear = this.ear.get_or_insert_with(|| Box::new(Ear::new(tcp, dns)));
-        hear(ear, this.begin);
+        hear(ear, this.hello.or(this.begin));
         if ear.is_over() {
             self.decide(side);
         }
@@ -208,6 +231,13 @@ impl Flow {
         }
     }
 }
+
+/// As the packet filter knows one in a flow that passed (`shell::nft::flows`).
+fn says_hello(payload: &[u8]) -> bool {
+    matches!(payload, [HANDSHAKE, 3, _, _, _, CLIENT_HELLO, ..])
+}
+
+const CLIENT_HELLO: u8 = 1; // RFC 8446 §4
 
 const DNS: u16 = 53; // RFC 1035 §4.2
 

@@ -87,6 +87,43 @@ fn a_connection_is_seen_from_its_first_packet() {
     assert_eq!(seen[0].bytes, 4 * 40 + HEAD.len() as u64 + 19);
 }
 
+/// A ClientHello for `t.example`, in one record.
+fn hello() -> Vec<u8> {
+    let mut hello = vec![22, 3, 1, 0, 0, 1, 0, 0, 0, 3, 3];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0x13, 1, 1, 0, 0, 18, 0, 0, 0, 14, 0, 12, 0, 0, 9]);
+    hello.extend(b"t.example");
+    let len = u8::try_from(hello.len()).unwrap();
+    (hello[4], hello[8]) = (len - 5, len - 9);
+    hello
+}
+
+#[test]
+fn a_hello_after_words_in_clear_names_its_host() {
+    for words in ["EHLO me.example\r\nSTARTTLS\r\n", "a1 STARTTLS\r\n", "\0\0\0\u{8}\u{4}_\u{16}/"]
+    {
+        for syn in [true, false] {
+            let mut tape = Tape::default();
+            if syn {
+                tape.tcp(C, S, (SYN, 9, 0), "");
+                tape.tcp(S, C, (SYN | ACK, 99, 10), "");
+            }
+            tape.tcp(S, C, (ACK, 100, 10), "220 ready\r\n");
+            tape.tcp(C, S, (ACK, 10, 111), words);
+            tape.tcp(S, C, (ACK, 111, 40), "220 go\r\n");
+            let at = 10 + u32::try_from(words.len()).unwrap();
+            let (hello, half) = (hello(), 30);
+            for (at, bytes) in [(at, &hello[..half]), (at + 30, &hello[half..])] {
+                let mut packet = segment(C, S, (ACK, at, 119), "");
+                packet.extend(bytes);
+                tape.packet(&packet);
+            }
+            let told = tape.told();
+            assert!(told.ends_with(" t.example") && told.contains("TLS"), "{words:?}: {told}");
+        }
+    }
+}
+
 #[test]
 fn segments_in_any_order_say_the_same() {
     let cuts = [(0, 7), (7, 20), (20, 21), (21, HEAD.len())];

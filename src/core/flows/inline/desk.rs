@@ -79,6 +79,13 @@ impl Desk {
         self.tell(at, ruling);
     }
 
+    /// Counts that a flow that passed without a name has one now.
+    pub(super) fn learns(&mut self, at: &Moment<'_>, ruling: &Ruling) {
+        self.counters.unnamed = self.counters.unnamed.saturating_sub(1);
+        self.counters.named += 1;
+        self.tell(at, ruling);
+    }
+
     /// Counts that a flow is refused. Returns how.
     pub(super) fn refuses(&mut self, at: &Moment<'_>, ruling: &Ruling) -> Manner {
         self.counters.refused += 1;

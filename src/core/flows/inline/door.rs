@@ -86,7 +86,8 @@ pub enum Out {
     /// [`Inline::handle_owner`](super::Inline::handle_owner).
     WhoOwns(FiveTuple),
     /// This is what is known and decided about a flow. Once for each flow that
-    /// was looked into, and once more if the verdict changed.
+    /// was looked into, and once more if the verdict changed, or if it passed
+    /// without a name and said one after all.
     Seen(Box<Seen>),
 }
 

@@ -158,6 +158,7 @@ impl Connection {
             self.passes(desk, at, ruling);
         } else if ruling.is_named() && self.ruling.as_ref().is_none_or(|before| !before.is_named())
         {
+            desk.learns(at, &ruling);
             self.ruling = Some(ruling);
         }
         if over || self.held.len() >= MAX_HELD || self.held.is_ended() {

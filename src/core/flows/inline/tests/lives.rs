@@ -453,6 +453,21 @@ fn a_hello_after_words_in_clear_comes_back() {
         world.send(&tool.real(words.len()..tool.stream.len()).acking(99).bytes());
         assert_eq!((world.server.stream.len(), world.server.resets), (words.len(), 1));
         assert!(world.last_seen().refused);
+
+        let mut world = world_of(tool.source.is_ipv6()).bringing(true);
+        tool.stream = [words.clone(), hello("open.example"), after_hello()].concat();
+        shake_hands(&mut world, &tool);
+        world.server.said = 99;
+        world.send(&tool.real(0..words.len()).bytes());
+        assert_eq!(world.last_seen().host, None);
+        let end = words.len() + hello("open.example").len();
+        for range in [words.len()..end, end..tool.stream.len()] {
+            world.send(&tool.real(range).acking(99).bytes());
+        }
+        assert_eq!(world.server.stream, tool.stream);
+        assert_eq!(world.last_seen().host.as_ref().unwrap().as_str(), "open.example");
+        let Counters { flows, named, unnamed, .. } = world.inline.counters();
+        assert_eq!((world.seen.len(), flows, named, unnamed), (2, 1, 1, 0));
     });
 }
 
