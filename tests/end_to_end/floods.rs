@@ -118,6 +118,40 @@ fn with_full_sets_flows_pass_and_are_stopped_as_before() {
     });
 }
 
+/// More comes than the daemon can take, so that there is always something to take.
+#[test]
+fn a_flood_that_never_lets_up_keeps_nobody_from_switching_optout_off() {
+    isolated(|| {
+        let lab = Lab::start();
+        let sender = lab.sender();
+        let daemon = lab.router().optout(NARROW);
+        lab.router().ok(&format!("renice -n 10 -p {}", daemon.process()));
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
+                    sender.send(&syn(one_device(n, 81), n));
+                }
+            });
+            let _stop_also_on_panic = StopAtEnd(&stop);
+            let full = || (flows(&daemon)["over_bound"].as_u64() > Some(10_000)).then_some(());
+            within(Duration::from_mins(1), full).expect("a flood");
+            for word in ["off", "on", "pause", "resume"] {
+                daemon.ok(&[word]);
+            }
+        });
+        let lost = dropped(&lab);
+        assert!(lost > 10_000, "the daemon took all but {lost}");
+        daemon.stop();
+    });
+}
+
+/// Packets that found no room in the daemon's device.
+fn dropped(lab: &Lab) -> u64 {
+    let said = lab.router().ok("cat /sys/class/net/optout0/statistics/tx_dropped");
+    said.trim().parse().expect("a number")
+}
+
 /// Floods for some seconds, and uses the network meanwhile; what the status said then.
 /// `guarded`: what is blocked is stopped all the while.
 fn under_flood(lab: &Lab, daemon: &Daemon<'_>, guarded: bool, flood: impl Fn(u32) + Sync) -> Value {

@@ -116,7 +116,7 @@ impl Daemon<'_> {
     }
 
     /// Its process id.
-    pub(super) fn process(&self) -> u32 {
+    pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
 

@@ -142,6 +142,15 @@ enum Woken {
     Served,
 }
 
+/// What there is more of than was taken at a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum More {
+    Nothing,
+    Packets,
+    /// Of flows, with virtio headers.
+    Frames,
+}
+
 impl Daemon {
     async fn start(
         config: Config,
@@ -227,13 +236,19 @@ impl Daemon {
 
     /// Turns the crank until someone says stop.
     async fn serve(&mut self) {
+        let mut more = More::Nothing;
         loop {
+            if more != More::Nothing {
+                // Tasks and timers of the runtime have a turn only when somebody waits.
+                tokio::task::yield_now().await;
+            }
             let deadline = self.perform();
-            let woken = self.wait(deadline).await;
+            let woken = self.wait(deadline, more).await;
             self.wakeups += 1;
+            more = More::Nothing;
             match woken {
-                Woken::Packets => drop(self.take_packets()),
-                Woken::Flows => drop(self.take_flows()),
+                Woken::Packets if self.take_packets() => more = More::Packets,
+                Woken::Flows if self.take_flows() => more = More::Frames,
                 Woken::Owner(search, owner) => {
                     self.engine.handle(clock::now(), Input::Owner { search, owner });
                 }
@@ -246,18 +261,24 @@ impl Daemon {
                 Woken::Told(Told::Reload) => self.reload(None),
                 Woken::Lists(done) => self.take_lists(*done),
                 Woken::Timer => self.pass_time(),
-                Woken::Served => {}
+                Woken::Packets | Woken::Flows | Woken::Served => {}
             }
             self.look_after_lists();
         }
     }
 
-    async fn wait(&mut self, deadline: Option<Instant>) -> Woken {
+    /// Packets come first. But where there are `more` of them than were taken, everyone
+    /// else does: a flood has no end.
+    async fn wait(&mut self, deadline: Option<Instant>, more: More) -> Woken {
         let timer = self.next_timer(deadline);
+        if more != More::Nothing && timer.is_some_and(|timer| timer.is_zero()) {
+            return Woken::Timer;
+        }
+        let packets_last = more == More::Packets;
         tokio::select! {
             biased;
             told = self.signals.next() => Woken::Told(told),
-            _ = self.network.tun.readable() => Woken::Packets,
+            _ = self.network.tun.readable(), if !packets_last => Woken::Packets,
             reply = self.upstreams.next() => {
                 let input = match reply {
                     Reply::Answer { ask, message } => Input::Answer { ask, message },
@@ -277,8 +298,9 @@ impl Daemon {
             Ok(()) = self.network.found.changed() => Woken::Resolvers,
             () = self.notify.watchdog() => Woken::Served,
             () = sleep(timer) => Woken::Timer,
-            // Last: there may be frames without end, and everyone else is soon done.
+            // After the others: there may be frames without end, and these are soon done.
             () = by_rules::readable(self.network.offload.as_ref()) => Woken::Flows,
+            _ = self.network.tun.readable(), if packets_last => Woken::Packets,
         }
     }
 
