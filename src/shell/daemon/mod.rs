@@ -13,6 +13,7 @@ mod error;
 mod lists;
 mod network;
 mod requests;
+mod settings;
 mod status;
 
 use std::collections::BTreeMap;
@@ -28,12 +29,11 @@ use self::lists::Lists;
 use self::network::Network;
 use self::status::Problems;
 use crate::config::Config;
+use crate::core::engine;
 use crate::core::engine::{Engine, Input, Output, WayBack};
-use crate::core::flows::inline;
 use crate::core::policy::Policy;
 use crate::core::time::Instant;
 use crate::core::wire::virtio::HEADER;
-use crate::core::{dns, engine};
 use crate::shell::clock;
 use crate::shell::control::door::Door;
 use crate::shell::control::server::{self, Asked};
@@ -162,7 +162,7 @@ impl Daemon {
         let mut problems = Problems::default();
         let (state_file, state, problem) = StateFile::load(&config.state_dir);
         problems.set("state", problem.map(|error| error.to_string()));
-        let (journal, problem) = Journal::open(&config.state_dir, journal_settings(&config));
+        let (journal, problem) = Journal::open(&config.state_dir, settings::of_journal(&config));
         if let Some(problem) = problem {
             log::warn!("{problem}");
         }
@@ -172,7 +172,7 @@ impl Daemon {
         let owners = Owners::start().map_err(DaemonError::system("start the owner search"))?;
         let (questions, local) = mpsc::channel(LOCAL_QUEUE);
         let network = Network::set_up(&config, questions)?;
-        let engine = Engine::new(&engine_settings(&config, &network)?, Arc::clone(&policy));
+        let engine = Engine::new(&settings::of_engine(&config, &network)?, Arc::clone(&policy));
         let door = Door::open(&config.control_socket, GROUP)?;
         let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
         tokio::spawn(server::serve(door, requests));
@@ -440,50 +440,6 @@ async fn sleep(duration: Option<Duration>) {
     }
 }
 
-fn engine_settings(config: &Config, network: &Network) -> Result<engine::Settings, DaemonError> {
-    let mut seed = [0; 32];
-    let mut stream_seed = [0; 8];
-    let mut flow_seed = [0; 8];
-    getrandom::fill(&mut seed)
-        .and_then(|()| getrandom::fill(&mut stream_seed))
-        .and_then(|()| getrandom::fill(&mut flow_seed))
-        .map_err(|error| DaemonError::system("get random numbers")(error.into()))?;
-    let (v4, v6) = (network::v4(config.sinkhole_v4), network::v6(config.sinkhole_v6));
-    let dns = dns::Settings {
-        sinkhole_v4: (v4, config.sinkhole_v4.length()),
-        sinkhole_v6: (v6, config.sinkhole_v6.length()),
-        seed,
-        case_randomization: config.case_randomization,
-    };
-    let mtu = usize::try_from(network.routes.surroundings().mtu).unwrap_or(usize::MAX);
-    Ok(engine::Settings {
-        dns,
-        mtu,
-        stream_seed: u64::from_ne_bytes(stream_seed),
-        inline: flow_settings(config, u64::from_ne_bytes(flow_seed)),
-    })
-}
-
-fn flow_settings(config: &Config, seed: u64) -> inline::Settings {
-    inline::Settings {
-        held: config.full.held,
-        refuse_nameless_dot: config.refuse_opportunistic_dot,
-        exempt: config.full.exclude_programs.clone(),
-        seed,
-        ..inline::Settings::default()
-    }
-}
-
-fn journal_settings(config: &Config) -> journal::Settings {
-    let kept = &config.journal;
-    journal::Settings {
-        privacy: kept.privacy,
-        keep_days: u32::try_from(kept.keep.as_secs() / DAY).unwrap_or(u32::MAX),
-        max_mb: u32::try_from(kept.max_bytes >> 20).unwrap_or(u32::MAX).max(1),
-        flush: kept.flush,
-    }
-}
-
 /// Group whose members may use the control socket.
 const GROUP: &str = "optout";
 
@@ -505,5 +461,3 @@ const MOST_READERS: usize = 4;
 
 /// Patience with them at the end.
 const LAST_READERS: Duration = Duration::from_millis(200);
-
-const DAY: u64 = 24 * 60 * 60; // seconds

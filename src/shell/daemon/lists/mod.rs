@@ -17,6 +17,7 @@ use self::reach::{Harm, harm};
 use self::work::{Tools, no_such};
 use super::Daemon;
 use super::requests::needs_restart;
+use super::settings;
 use crate::config::{Config, ListSource};
 use crate::core::engine::Input;
 use crate::core::rules::Kind;
@@ -238,8 +239,8 @@ impl Daemon {
             self.notify.ready();
             self.problems.set("configuration", needs_restart(&self.config, &config));
             self.network.configure(config.upstreams.clone());
-            self.journal.set(super::journal_settings(&config));
-            let flows = super::flow_settings(&config, 0);
+            self.journal.set(settings::of_journal(&config));
+            let flows = settings::of_flows(&config, 0);
             self.engine.handle(clock::now(), Input::Flows(flows));
             self.config = config;
             log::info!("configuration and lists were read anew");
