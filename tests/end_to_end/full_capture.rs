@@ -234,7 +234,7 @@ table inet fw {
         ct state established,related accept
         ct state invalid drop
         iifname { br0, lo } accept
-        meta l4proto ipv6-icmp accept
+        meta l4proto 58 accept
     }
     chain outside { type filter hook output priority 0; ct state invalid drop; }
     chain hide { type nat hook postrouting priority 100; oifname wan0 masquerade; }

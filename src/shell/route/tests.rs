@@ -564,6 +564,6 @@ fn flows_are_led_round_by_rules_and_all_of_them_are_known_again() {
 
 /// By which link a segment of a client would leave that came from the home.
 fn route(to: &str) -> String {
-    let asked = sh(&format!("ip route get {to} from 10.0.0.7 iif wan ipproto tcp dport 443"));
+    let asked = sh(&format!("ip route get {to} from 10.0.0.7 iif wan ipproto 6 dport 443"));
     asked.split_whitespace().skip_while(|word| *word != "dev").nth(1).unwrap_or_default().to_owned()
 }
