@@ -12,7 +12,7 @@ impl Checker<'_> {
     pub(super) fn full(&self, file: &file::Full, devices: &[file::Device]) -> Checked<Full> {
         let held_kb = self.number("full.held_kb", file.held_kb, HELD_KB)?;
         let (mut users, mut programs) = (Vec::new(), Vec::new());
-        for app in self.apps(&file.exclude_apps)? {
+        for app in self.apps(&file.exclude_apps, |n| format!("full.exclude_apps.{n}"))? {
             match app {
                 App::Uid(user) => users.push(user),
                 App::Program(program) => programs.push(program),
@@ -74,18 +74,6 @@ impl Checker<'_> {
 
     fn places(&self, key: &str, texts: &[String]) -> Checked<Vec<Prefix>> {
         texts.iter().enumerate().map(|(n, text)| self.prefix(&format!("{key}.{n}"), text)).collect()
-    }
-
-    fn apps(&self, texts: &[String]) -> Checked<Vec<App>> {
-        for (n, text) in texts.iter().enumerate() {
-            if text.is_empty() || text.contains(['/', '\0']) {
-                let problem = format!(
-                    "cannot hold {text:?}; write the file name of a program, or uid: and a number"
-                );
-                return self.wrong(&format!("full.exclude_apps.{n}"), &problem);
-            }
-        }
-        Ok(texts.iter().map(|text| App::from(text.as_str())).collect())
     }
 }
 

@@ -74,21 +74,30 @@ impl Checker<'_> {
         }
     }
 
+    /// Programs, of which the one with a number stands at the key that `key` says.
+    pub(super) fn apps(
+        &self,
+        texts: &[String],
+        key: impl Fn(usize) -> String,
+    ) -> Checked<Vec<App>> {
+        for (n, text) in texts.iter().enumerate() {
+            if text.is_empty() || text.contains(['/', '\0']) {
+                let problem = format!(
+                    "cannot hold {text:?}; write the file name of a program, or uid: and a number"
+                );
+                return self.wrong(&key(n), &problem);
+            }
+        }
+        Ok(texts.iter().map(|text| App::from(text.as_str())).collect())
+    }
+
     fn limits(&self, at: At, file: &file::List) -> Checked<ListLimits> {
         let client = |text: &String| match text.parse() {
             Ok(prefix) => Device::Address(prefix),
             Err(_) => Device::Name(text.clone()),
         };
         let clients = file.clients.iter().map(client).collect();
-        for (n, text) in file.apps.iter().enumerate() {
-            if text.is_empty() || text.contains(['/', '\0']) {
-                let problem = format!(
-                    "cannot hold {text:?}; write the file name of a program, or uid: and a number"
-                );
-                return self.wrong(&at.key(&format!("apps.{n}")), &problem);
-            }
-        }
-        let apps = file.apps.iter().map(|text| App::from(text.as_str())).collect();
+        let apps = self.apps(&file.apps, |n| at.key(&format!("apps.{n}")))?;
         Ok(ListLimits { clients, apps, schedule: file.schedule.as_deref().map(Into::into) })
     }
 

@@ -8,7 +8,7 @@ use crate::core::flow::Protocol;
 use crate::core::sniff::{Cause, Spoken};
 use crate::core::time::Instant;
 use crate::core::wire::tcp::{Flags, Segment};
-use crate::core::wire::tls::HANDSHAKE;
+use crate::core::wire::tls::begins_hello;
 
 /// A flow, and what was heard of it.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Flow {
         self.ended |= segment.flags.has(Flags::RST) || segment.flags.has(Flags::FIN);
         let syn = segment.flags.has(Flags::SYN);
         let sequence = if syn { after } else { segment.sequence };
-        if says_hello(segment.payload) {
+        if begins_hello(segment.payload) {
             self.listen_again(side, sequence);
         }
         if !segment.payload.is_empty() {
@@ -231,13 +231,6 @@ impl Flow {
         }
     }
 }
-
-/// As the packet filter knows one in a flow that passed (`shell::nft::flows`).
-fn says_hello(payload: &[u8]) -> bool {
-    matches!(payload, [HANDSHAKE, 3, _, _, _, CLIENT_HELLO, ..])
-}
-
-const CLIENT_HELLO: u8 = 1; // RFC 8446 §4
 
 const DNS: u16 = 53; // RFC 1035 §4.2
 

@@ -95,6 +95,13 @@ impl<'a> ClientHello<'a> {
     }
 }
 
+/// Whether a segment begins with the record of a hello, as the packet filter knows one in
+/// a flow that passed (RFC 8446 §5.1).
+#[must_use]
+pub fn begins_hello(payload: &[u8]) -> bool {
+    matches!(payload, [HANDSHAKE, 3, _, _, _, CLIENT_HELLO, ..])
+}
+
 /// Length of the ClientHello that begins like this, its header included;
 /// `None` as long as that cannot be known.
 ///

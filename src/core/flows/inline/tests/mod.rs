@@ -4,6 +4,7 @@
 mod bounds;
 mod client;
 mod evasions;
+mod hellos;
 mod lives;
 mod quic;
 mod quick;
