@@ -21,6 +21,7 @@ pub mod notify;
 pub mod own_dial;
 pub mod owner;
 pub mod privileges;
+pub mod protect;
 pub mod put_back;
 pub(crate) mod ready;
 pub mod resolvers;

@@ -1,36 +1,38 @@
 //! How the daemon itself reaches the world: past its own rules.
 //!
 //! A list may block the very host that it comes from. What the daemon fetches
-//! must not depend on that, so it asks its upstreams itself, from sockets with
-//! the mark that keeps them out of the TUN.
+//! must not depend on that, so it asks its upstreams itself, from sockets that
+//! are kept out of the TUN.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::shell::protect::Protector;
 use crate::shell::subscriptions::{Dial, SystemDial};
 
 /// Dials with marked sockets, by names that upstreams know.
 #[derive(Clone, Debug)]
 pub struct OwnDial {
-    mark: u32,
+    protector: Protector,
     upstreams: Vec<SocketAddr>,
 }
 
 impl OwnDial {
-    /// Asks these upstreams, best first, from sockets with this mark.
+    /// Asks these upstreams, best first, from sockets that are protected so.
     #[must_use]
-    pub fn new(mark: u32, upstreams: Vec<SocketAddr>) -> Self {
-        Self { mark, upstreams }
+    pub fn new(protector: Protector, upstreams: Vec<SocketAddr>) -> Self {
+        Self { protector, upstreams }
     }
 
     fn ask(&self, upstream: SocketAddr, host: &Name, kind: RecordType) -> io::Result<Vec<IpAddr>> {
         let socket = Socket::new(Domain::for_address(upstream), Type::DGRAM, None)?;
-        socket.set_mark(self.mark)?;
+        self.protector.protect(socket.as_fd())?;
         socket.connect(&SockAddr::from(upstream))?;
         let socket = UdpSocket::from(socket);
         let mut id = [0; 2];
@@ -76,7 +78,7 @@ impl Dial for OwnDial {
 
     fn connect(&self, to: SocketAddr, within: Duration) -> io::Result<TcpStream> {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
-        socket.set_mark(self.mark)?;
+        self.protector.protect(socket.as_fd())?;
         socket.connect_timeout(&SockAddr::from(to), within)?;
         Ok(socket.into())
     }
@@ -120,10 +122,13 @@ const LONGEST: usize = 4096; // bytes of an answer; without EDNS it has at most 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use hickory_proto::rr::Record;
     use hickory_proto::rr::rdata::{A, AAAA};
 
     use super::*;
+    use crate::shell::protect::Way;
 
     /// An upstream that knows one name; first it sends what is no answer.
     fn upstream(answers: usize) -> (SocketAddr, std::thread::JoinHandle<()>) {
@@ -154,7 +159,7 @@ mod tests {
     #[test]
     fn upstreams_are_asked_and_only_their_answers_believed() {
         let (address, serving) = upstream(2);
-        let dial = OwnDial::new(0, vec![address]);
+        let dial = OwnDial::new(Arc::new(Way::None), vec![address]);
         let found = dial.resolve("lists.example").unwrap();
         serving.join().unwrap();
         assert_eq!(found, ["192.0.2.1", "2001:db8::1"].map(|a| a.parse::<IpAddr>().unwrap()));
@@ -164,7 +169,7 @@ mod tests {
     fn a_dead_upstream_is_passed_over() {
         let dead = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (address, serving) = upstream(2);
-        let dial = OwnDial::new(0, vec![dead, address]);
+        let dial = OwnDial::new(Arc::new(Way::None), vec![dead, address]);
         assert_eq!(dial.resolve("lists.example").unwrap().len(), 2);
         serving.join().unwrap();
     }

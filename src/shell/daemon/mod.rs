@@ -44,6 +44,7 @@ use crate::shell::neighbours::Neighbours;
 use crate::shell::notify::Notify;
 use crate::shell::owner::Owners;
 use crate::shell::privileges;
+use crate::shell::protect::{self, Protector};
 use crate::shell::rulebook::Rulebook;
 use crate::shell::signals::{Signals, Told};
 use crate::shell::state::{State, StateFile};
@@ -106,6 +107,7 @@ struct Daemon {
     policy: Arc<Policy>,
     engine: Engine,
     network: Network,
+    protector: Protector,
     upstreams: Upstreams,
     owners: Owners,
     journal: Journal,
@@ -168,8 +170,10 @@ impl Daemon {
         }
         let lists = Lists::new(&config);
         let (policy, _) = rulebook.policy(&config, &state);
-        let upstreams = Upstreams::new(Some(config.mark))?;
-        let owners = Owners::start().map_err(DaemonError::system("start the owner search"))?;
+        let protector = protect::by_mark(config.mark);
+        let upstreams = Upstreams::new(Arc::clone(&protector))?;
+        let owners =
+            Owners::of_this_system().map_err(DaemonError::system("start the owner search"))?;
         let (questions, local) = mpsc::channel(LOCAL_QUEUE);
         let network = Network::set_up(&config, questions)?;
         let engine = Engine::new(&settings::of_engine(&config, &network)?, Arc::clone(&policy));
@@ -185,6 +189,7 @@ impl Daemon {
             policy,
             engine,
             network,
+            protector,
             upstreams,
             owners,
             journal,

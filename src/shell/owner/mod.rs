@@ -33,18 +33,29 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// Starts the thread. It ends when this is dropped.
+    /// Asks this system itself.
     ///
     /// # Errors
     ///
     /// If the system has no thread for us.
-    pub fn start() -> io::Result<Self> {
+    pub fn of_this_system() -> io::Result<Self> {
+        let mut finder = Finder::new(Path::new("/proc"));
+        Self::found_by(move |flow| finder.find(flow))
+    }
+
+    /// Asks `find`, on a thread of its own that ends when this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no thread for us.
+    pub fn found_by(
+        mut find: impl FnMut(&FiveTuple) -> Owner + Send + 'static,
+    ) -> io::Result<Self> {
         let (searches, to_do) = queue::sync_channel(QUEUE);
         let (done, found) = mpsc::channel(QUEUE);
         thread::Builder::new().name("owner".into()).spawn(move || {
-            let mut finder = Finder::new(Path::new("/proc"));
             while let Ok((search, flow)) = to_do.recv() {
-                if done.blocking_send((search, finder.find(&flow))).is_err() {
+                if done.blocking_send((search, find(&flow))).is_err() {
                     break;
                 }
             }

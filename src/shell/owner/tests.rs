@@ -234,7 +234,7 @@ fn a_process_cannot_send_escape_sequences_by_its_name() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn every_search_ends_also_when_there_are_too_many() {
-    let mut owners = Owners::start().unwrap();
+    let mut owners = Owners::of_this_system().unwrap();
     // A documentation address is no source of this host: nothing is found.
     let flow = flow(Protocol::Udp, "192.0.2.99:9".parse().unwrap(), "192.0.2.53:53");
     for n in 0..2000 {

@@ -2,7 +2,6 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::epoll::EpollFlags;
@@ -11,6 +10,7 @@ use nix::sys::socket::sockopt::{Ipv4RecvErr, Ipv6RecvErr};
 use socket2::{Domain, Socket, Type};
 
 use super::{AskError, LONGEST_MESSAGE, MOST_MESSAGES, UpstreamError};
+use crate::shell::protect::{Protector, protected};
 
 /// A question under way.
 #[derive(Debug)]
@@ -52,11 +52,11 @@ struct Stream {
 impl Exchange {
     /// Sends a datagram from a random port.
     pub(super) fn udp(
-        mark: Option<NonZeroU32>,
+        protector: &Protector,
         upstream: SocketAddr,
         message: &[u8],
     ) -> Result<Self, AskError> {
-        let socket = open(mark, upstream, Type::DGRAM).map_err(AskError::Socket)?;
+        let socket = open(protector, upstream, Type::DGRAM)?;
         report_icmp(&socket, upstream).map_err(AskError::Socket)?;
         bind_randomly(&socket, upstream).map_err(AskError::Socket)?;
         socket.connect(&upstream.into()).map_err(AskError::Unreachable)?;
@@ -67,11 +67,11 @@ impl Exchange {
 
     /// Starts to connect. The message is sent when that is done.
     pub(super) fn tcp(
-        mark: Option<NonZeroU32>,
+        protector: &Protector,
         upstream: SocketAddr,
         message: &[u8],
     ) -> Result<Self, AskError> {
-        let socket = open(mark, upstream, Type::STREAM).map_err(AskError::Socket)?;
+        let socket = open(protector, upstream, Type::STREAM)?;
         let len = u16::try_from(message.len())
             .map_err(|_| AskError::Socket(ErrorKind::InvalidInput.into()))?;
         match socket.connect(&upstream.into()) {
@@ -165,22 +165,20 @@ impl Stream {
     }
 }
 
-/// Finds out whether sockets can be had and marked.
-pub(super) fn try_mark(mark: Option<NonZeroU32>) -> Result<(), UpstreamError> {
+/// Finds out whether sockets can be had and protected.
+pub(super) fn try_protect(protector: &Protector) -> Result<(), UpstreamError> {
     // Where the kernel has no IPv6 there is still IPv4, and the reverse.
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)
         .or_else(|_| Socket::new(Domain::IPV6, Type::DGRAM, None))
         .map_err(UpstreamError::Socket)?;
-    mark.map_or(Ok(()), |mark| socket.set_mark(mark.get())).map_err(UpstreamError::Mark)
+    protected(protector, socket).map(drop).map_err(UpstreamError::Protect)
 }
 
-fn open(mark: Option<NonZeroU32>, upstream: SocketAddr, kind: Type) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(upstream), kind, None)?;
-    socket.set_nonblocking(true)?;
-    if let Some(mark) = mark {
-        socket.set_mark(mark.get())?;
-    }
-    Ok(socket)
+fn open(protector: &Protector, upstream: SocketAddr, kind: Type) -> Result<Socket, AskError> {
+    let socket = Socket::new(Domain::for_address(upstream), kind, None);
+    let socket = socket.map_err(AskError::Socket)?;
+    socket.set_nonblocking(true).map_err(AskError::Socket)?;
+    protected(protector, socket).map_err(AskError::Protect)
 }
 
 /// Has the kernel tell us of every ICMP error, not of refused ports only

@@ -14,7 +14,6 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
@@ -25,6 +24,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::core::engine::{AskId, Transport};
+use crate::shell::protect::Protector;
 
 use exchange::{Exchange, Progress};
 
@@ -37,7 +37,7 @@ use exchange::{Exchange, Progress};
 /// nothing, so it may stand in a `select!`.
 #[derive(Debug)]
 pub struct Upstreams {
-    mark: Option<NonZeroU32>,
+    protector: Protector,
     /// Most exchanges at a time.
     most: usize,
     /// INVARIANT: the socket of each exchange is in `set` with the id as its data.
@@ -80,6 +80,9 @@ pub enum AskError {
     /// This host let us have no socket: no file descriptors, memory or ports.
     #[error("cannot have a socket: {0}; if it is a limit, raise LimitNOFILE of the service")]
     Socket(#[source] io::Error),
+    /// The socket would lead back to us.
+    #[error("cannot keep our own socket out of what comes to us: {0}")]
+    Protect(#[source] io::Error),
     /// The upstream cannot be reached, or refuses.
     #[error("the upstream cannot be reached: {0}")]
     Unreachable(#[source] io::Error),
@@ -95,7 +98,7 @@ impl AskError {
     /// Whether this host is at fault, so that no other upstream would do better.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        matches!(self, Self::TooMany(_) | Self::Socket(_))
+        matches!(self, Self::TooMany(_) | Self::Socket(_) | Self::Protect(_))
     }
 }
 
@@ -103,29 +106,28 @@ impl AskError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
-    /// Sockets cannot be marked, so our own questions would come back to us.
+    /// Sockets cannot be protected, so our own questions would come back to us.
     #[error(
         "cannot mark our own sockets: {0}; run optout as root, or give it CAP_NET_ADMIN (systemd: AmbientCapabilities=CAP_NET_ADMIN)"
     )]
-    Mark(#[source] io::Error),
+    Protect(#[source] io::Error),
     /// There is not one socket or file descriptor for us.
     #[error("cannot have a socket: {0}; if it is a limit, raise LimitNOFILE of the service")]
     Socket(#[source] io::Error),
 }
 
 impl Upstreams {
-    /// Makes ready to ask, with sockets that carry `mark`, inside a tokio runtime.
+    /// Makes ready to ask, with sockets that are protected so, inside a tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`UpstreamError`], if not one such socket can be had. Without a mark no
-    /// privilege is needed.
-    pub fn new(mark: Option<NonZeroU32>) -> Result<Self, UpstreamError> {
-        exchange::try_mark(mark)?;
+    /// [`UpstreamError`], if not one such socket can be had.
+    pub fn new(protector: Protector) -> Result<Self, UpstreamError> {
+        exchange::try_protect(&protector)?;
         let no_set = |error: Errno| UpstreamError::Socket(error.into());
         let set = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(no_set)?;
         Ok(Self {
-            mark,
+            protector,
             most: most_exchanges(),
             exchanges: HashMap::new(),
             set: Set(set).register().map_err(UpstreamError::Socket)?,
@@ -155,8 +157,8 @@ impl Upstreams {
             return Err(AskError::TooMany(self.most));
         }
         let exchange = match transport {
-            Transport::Udp => Exchange::udp(self.mark, upstream, message)?,
-            Transport::Tcp => Exchange::tcp(self.mark, upstream, message)?,
+            Transport::Udp => Exchange::udp(&self.protector, upstream, message)?,
+            Transport::Tcp => Exchange::tcp(&self.protector, upstream, message)?,
         };
         let event = EpollEvent::new(exchange.interest(), ask.0);
         let added = self.set.get_ref().0.add(exchange.socket(), event);

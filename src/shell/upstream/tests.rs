@@ -2,22 +2,26 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
+use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
 use super::*;
+use crate::shell::protect::{Way, by_mark};
 use futures_util::FutureExt;
 
 use crate::shell::netns_test::{isolated, sh};
 use crate::shell::privileges::unprivileged;
 
-const MARK: Option<NonZeroU32> = NonZeroU32::new(0x0100_0000);
+fn marked() -> Protector {
+    by_mark(NonZeroU32::new(0x0100_0000).unwrap())
+}
 
 /// Runs `test` in a private network with upstreams made inside a runtime.
 fn with_upstreams(name: &str, test: impl AsyncFnOnce(Upstreams)) {
     isolated(&format!("shell::upstream::tests::{name}"), || {
         runtime().block_on(async {
-            test(Upstreams::new(MARK).expect("upstreams")).await;
+            test(Upstreams::new(marked()).expect("upstreams")).await;
         });
     });
 }
@@ -275,7 +279,7 @@ fn too_many_questions_and_too_few_files_fail_one_by_one() {
         drop(upstreams);
 
         nix::sys::resource::setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
-        let mut upstreams = Upstreams::new(MARK).unwrap();
+        let mut upstreams = Upstreams::new(marked()).unwrap();
         assert_eq!(upstreams.most, 16);
         nix::sys::resource::setrlimit(Resource::RLIMIT_NOFILE, 10, 64).unwrap();
         for n in 0..12 {
@@ -294,7 +298,7 @@ fn a_refused_mark_is_told_with_its_remedy_and_no_mark_needs_no_privilege() {
         let _inside = runtime.enter();
         let want = "cannot mark our own sockets: Operation not permitted (os error 1); \
             run optout as root, or give it CAP_NET_ADMIN (systemd: AmbientCapabilities=CAP_NET_ADMIN)";
-        assert_eq!(Upstreams::new(MARK).unwrap_err().to_string(), want);
-        assert!(Upstreams::new(None).is_ok());
+        assert_eq!(Upstreams::new(marked()).unwrap_err().to_string(), want);
+        assert!(Upstreams::new(std::sync::Arc::new(Way::None)).is_ok());
     });
 }

@@ -415,7 +415,7 @@ impl Daemon {
             config_path: self.config_path.clone(),
             state: self.state.clone(),
             store: self.lists.store.clone(),
-            dial: OwnDial::new(self.config.mark.get(), upstreams),
+            dial: OwnDial::new(Arc::clone(&self.protector), upstreams),
             reply,
         };
         let done = self.lists.done.clone();
