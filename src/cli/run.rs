@@ -1,11 +1,13 @@
 //! `optout run`: the daemon, in the foreground.
 
 use std::io::{self, Write};
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::escape;
-use crate::shell::daemon::{self, Options};
+use crate::shell::daemon::{self, Handed, Handover, Options};
+use crate::shell::protect;
 
 /// Run the daemon, in the foreground
 ///
@@ -26,13 +28,26 @@ pub(super) struct Run {
     /// Stop when the process that started this one ends
     #[arg(long, hide = true)]
     with_parent: bool,
+    /// Take packets from a TUN that is open as this descriptor, with addresses and
+    /// routes as `optout tunnel` says; no privilege is needed
+    #[arg(long, value_name = "NUMBER", conflicts_with = "tun_socket")]
+    tun_fd: Option<RawFd>,
+    /// The same for a TUN that comes over this unix socket (SCM_RIGHTS)
+    #[arg(long, value_name = "PATH")]
+    tun_socket: Option<PathBuf>,
+    /// How optout's own sockets stay out of that TUN: "none", "mark:0x1",
+    /// "device:eth0" or "user:1000"
+    #[arg(long, value_name = "HOW", default_value = "none")]
+    protect: protect::Way,
 }
 
 impl Run {
     pub(super) fn run(self) -> ExitCode {
-        let Self { config, verbose, with_parent } = self;
+        let Self { config, verbose, with_parent, tun_fd, tun_socket, protect } = self;
         start_log(verbose);
-        match daemon::run(&Options { config, with_parent }) {
+        let tun = tun_fd.map(Handed::Descriptor).or(tun_socket.map(Handed::Socket));
+        let handover = tun.map(|tun| Handover { tun, protect });
+        match daemon::run(&Options { config, with_parent, handover }) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 let line = escape::terminal(&error.to_string());

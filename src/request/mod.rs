@@ -7,6 +7,7 @@
 //! [`PROTOCOL`].
 
 mod lists;
+mod tunnel;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::core::verdict::{Mode, RuleText, Via};
 pub use lists::{
     AddedList, ListChange, ListLine, ListMore, ListProgress, ListSummary, ListVersion,
 };
+pub use tunnel::{EngineState, TunnelPlan};
 
 /// The version of this language. A request may name the one it speaks as `v`;
 /// a daemon that speaks another answers [`Response::Version`].
@@ -90,6 +92,8 @@ pub enum Request {
     Reload,
     /// The lists in use: `Vec<ListLine>`.
     Lists,
+    /// What has to be led to a TUN that was handed over: [`TunnelPlan`].
+    Tunnel,
     /// Change the lists in use: [`ListProgress`] as it goes, then [`Response::Done`].
     ChangeLists(ListChange),
 }
@@ -151,6 +155,8 @@ pub enum Response {
     Report(Box<Report>),
     /// To [`Request::Lists`].
     Lists(Vec<ListLine>),
+    /// To [`Request::Tunnel`].
+    Tunnel(TunnelPlan),
     /// One of the answers to [`Request::ChangeLists`].
     Progress(ListProgress),
     /// To a request in another version of this language.

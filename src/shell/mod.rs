@@ -32,4 +32,5 @@ pub mod signals;
 pub mod state;
 pub mod subscriptions;
 pub mod tun;
+pub mod tunnel;
 pub mod upstream;

@@ -3,6 +3,7 @@
 //! The device is not persistent: it lives as long as its file descriptor, and
 //! takes its routes with it when we die, in whatever way.
 
+mod handed;
 mod offload;
 
 use std::fs;
@@ -15,6 +16,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tun::{AbstractDevice, Configuration};
 
+pub use self::handed::{HandedError, from_socket, take};
 pub use self::offload::OffloadTun;
 use crate::shell::ready::watch;
 
@@ -133,6 +135,13 @@ impl Tun {
     /// Takes one packet without asking the runtime whether there may be one.
     pub(crate) fn recv_now(&self, packet: &mut [u8]) -> io::Result<usize> {
         Ok(nix::unistd::read(self.device.get_ref(), packet)?)
+    }
+
+    /// Whether what [`Tun::try_recv`] said means that the device is gone for good.
+    #[must_use]
+    pub fn is_gone(error: &io::Error) -> bool {
+        let gone = [libc::EBADFD, libc::EBADF, libc::EFAULT, libc::ENODEV, libc::ENXIO];
+        error.raw_os_error().is_some_and(|code| gone.contains(&code))
     }
 
     /// Hands one packet to the kernel. A TUN takes it or drops it, and never

@@ -54,6 +54,9 @@ pub struct Settings {
     pub mtu: usize,
     /// Random; for TCP sequence numbers.
     pub stream_seed: u64,
+    /// Whether what passes can be put back on its way. Otherwise nothing passes but
+    /// questions: what need not come here should not.
+    pub puts_back: bool,
     /// The flows that are looked into: their bounds.
     pub inline: inline::Settings,
 }
@@ -67,6 +70,8 @@ pub struct Counters {
     pub malformed: u64,
     /// Flows to blocked hosts that were refused.
     pub connections: u64,
+    /// Packets that could not go on from here, and so were refused.
+    pub strays: u64,
     /// Questions and answers.
     pub dns: dns::Counters,
 }
@@ -85,6 +90,7 @@ pub struct Engine {
     paths: HashMap<u64, Path>,
     next_id: u64,
     mtu: usize,
+    puts_back: bool,
     /// Of the datagram that was cut last.
     identification: u32,
     counters: Counters,
@@ -151,6 +157,7 @@ impl Engine {
             paths: HashMap::new(),
             next_id: 0,
             mtu: settings.mtu,
+            puts_back: settings.puts_back,
             identification: first_identification(settings.stream_seed),
             counters: Counters::default(),
             reply: Vec::new(),

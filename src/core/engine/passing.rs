@@ -46,7 +46,9 @@ impl Engine {
     fn is_stopped(&self, now: Instant, packet: &Packet<'_>) -> bool {
         let (client, to) = (self.client_of(packet), packet.destination);
         // The program may be allowed what others are not: that is found out first.
-        let unsure = matches!(client, Client::Host(_)) && self.policy.depends_on_program();
+        // Where nothing can pass, nothing depends on it.
+        let is_host = matches!(client, Client::Host(_));
+        let unsure = is_host && self.puts_back && self.policy.depends_on_program();
         self.dns.is_sinkhole(to)
             || !unsure && matches!(self.policy.judge_address(now, to, &client), Verdict::Block(_))
     }
@@ -57,6 +59,10 @@ impl Engine {
         if !packet.is_answerable() || self.own.contains(&packet.destination) {
             self.counters.malformed += 1;
             return;
+        }
+        if !self.puts_back {
+            self.counters.strays += 1;
+            return self.refuse(packet);
         }
         let client = self.client_of(packet);
         let judge = ByPolicy { policy: &self.policy, dns: &self.dns, now };

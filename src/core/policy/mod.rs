@@ -35,6 +35,7 @@ mod device;
 mod evidence;
 mod limits;
 mod order;
+mod regions;
 mod routes;
 mod user;
 

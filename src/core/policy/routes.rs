@@ -4,6 +4,7 @@
 //! for some of them routes nothing, and where one lets some through, nothing is
 //! routed either. Such rules still decide about addresses in answers.
 
+use super::regions::inside;
 use super::{Best, Policy, blocks};
 use crate::core::prefix::Prefix;
 use crate::core::rules::Hit;
@@ -22,6 +23,16 @@ impl Policy {
     #[must_use]
     pub fn prefixes_to_spare(&self, now: Instant) -> Vec<Prefix> {
         self.prefixes_where(now, |best| best.blocks && !matches!(best.verdict(), Verdict::Block(_)))
+    }
+
+    /// What of all this must come to us where nobody can be told what to leave out:
+    /// the prefixes to route, with those to spare cut out of them. In order, none in
+    /// another.
+    #[must_use]
+    pub fn prefixes_of_tunnel(&self, now: Instant) -> Vec<Prefix> {
+        let routed = self.prefixes_to_route(now).into_iter().map(|prefix| (prefix, true));
+        let spared = self.prefixes_to_spare(now).into_iter().map(|prefix| (prefix, false));
+        inside(routed.chain(spared).collect())
     }
 
     /// The prefixes of all rules for which the decision about exactly them is so.

@@ -258,6 +258,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Capture { .. } => "capture",
         Request::Reload => "reload",
         Request::Lists => "lists",
+        Request::Tunnel => "tunnel",
         Request::ChangeLists(_) => "change_lists",
     }
 }

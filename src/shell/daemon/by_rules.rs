@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::capture::{is_link_local, neighbour};
-use super::network::Network;
+use super::led::Led;
 use super::{BURST, Daemon, clock};
 use crate::core::engine::Input;
 use crate::core::wire::virtio::{FINISHED, HEADER, Undone};
@@ -20,7 +20,7 @@ impl Daemon {
     /// be more.
     pub(super) fn take_flows(&mut self) -> bool {
         for _ in 0..BURST {
-            let Some(device) = &self.network.offload else { return false };
+            let Some(device) = self.network.ears().offload else { return false };
             let Ok(len) = device.try_recv(&mut self.packet) else { return false };
             let Some(frame) = self.packet.get_mut(..len) else { continue };
             let undone = match Undone::parse(frame) {
@@ -83,7 +83,7 @@ fn pass(device: &OffloadTun, frame: &mut [u8]) {
     }
 }
 
-impl Network {
+impl Led {
     /// Leads the flows of clients to us by rules; what is not as it should be, with
     /// the remedy.
     pub(super) fn capture_by_rules(&mut self, flows: &FlowPlan) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::network::Network;
+use super::led::Led;
 use super::{Daemon, clock};
 use crate::config::Capture;
 use crate::core::engine::Input;
@@ -48,12 +48,14 @@ impl Daemon {
             return Vec::new();
         }
         let flows = self.flow_plan();
-        let less = self.network.scope() == Scope::All && flows.scope != Scope::All;
+        let Some(led) = self.network.led() else { return self.no_flows() };
+        let less = led.scope() == Scope::All && flows.scope != Scope::All;
         if less {
             self.release();
         }
-        let mut problems = self.network.capture_flows(&flows);
-        let come = self.network.routes.brings_hellos();
+        let Some(led) = self.network.led() else { return Vec::new() };
+        let mut problems = led.capture_flows(&flows);
+        let come = led.routes.brings_hellos();
         self.engine.handle(clock::now(), Input::HellosComeBack(come));
         if less {
             self.release();
@@ -99,7 +101,7 @@ impl Daemon {
 
     /// The kernel's sets of flows that passed.
     pub(super) fn set_lines(&mut self) -> Vec<SetLine> {
-        let fill = self.network.routes.flows_fill();
+        let fill = self.network.led().map(|led| led.routes.flows_fill()).unwrap_or_default();
         let line = |fill: Fill| SetLine {
             name: fill.name.into(),
             used: fill.used,
@@ -132,7 +134,7 @@ impl Daemon {
     }
 }
 
-impl Network {
+impl Led {
     /// Which flows are led to us.
     fn scope(&self) -> Scope {
         self.routes.flows().map_or(Scope::Nothing, |flows| flows.scope)

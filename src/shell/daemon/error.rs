@@ -10,7 +10,7 @@ use crate::shell::lock::LockError;
 use crate::shell::privileges::Missing;
 use crate::shell::route::{LoopError, RouteError};
 use crate::shell::rulebook::RulebookError;
-use crate::shell::tun::TunError;
+use crate::shell::tun::{HandedError, TunError};
 use crate::shell::upstream::UpstreamError;
 
 /// Why the daemon does not run. Nothing of it is left behind.
@@ -29,6 +29,15 @@ pub enum DaemonError {
     /// No TUN device.
     #[error(transparent)]
     Tun(#[from] TunError),
+    /// What was handed over as a TUN is none.
+    #[error(transparent)]
+    Handed(#[from] HandedError),
+    /// A thread of ours ended by a fault.
+    #[error("optout ended by a fault of its own while it started; please report it")]
+    Panicked,
+    /// The device was taken away while we ran.
+    #[error("the TUN device is gone: somebody deleted it; start optout again")]
+    Gone,
     /// No routes or rules.
     #[error(transparent)]
     Route(#[from] RouteError),

@@ -9,24 +9,37 @@
 
 mod by_rules;
 mod capture;
+mod embedded;
 mod error;
+mod handed;
+mod led;
 mod lists;
 mod network;
+mod origin;
+mod parts;
 mod requests;
+mod seat;
 mod settings;
 mod status;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::fd::{OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+pub use self::embedded::{Embedded, EmbeddedError, Folders, NetworkOutside, plan};
 pub use self::error::DaemonError;
 use self::lists::Lists;
-use self::network::Network;
+use self::network::{Ears, Network};
+use self::origin::Origin;
+use self::parts::Parts;
+pub use self::seat::App;
+use self::seat::{Seat, Word};
 use self::status::Problems;
 use crate::config::Config;
 use crate::core::engine;
@@ -35,8 +48,7 @@ use crate::core::policy::Policy;
 use crate::core::time::Instant;
 use crate::core::wire::virtio::HEADER;
 use crate::shell::clock;
-use crate::shell::control::door::Door;
-use crate::shell::control::server::{self, Asked};
+use crate::shell::control::server::Asked;
 use crate::shell::journal::{self, Journal};
 use crate::shell::link_local;
 use crate::shell::lock::Lock;
@@ -46,8 +58,8 @@ use crate::shell::owner::Owners;
 use crate::shell::privileges;
 use crate::shell::protect::{self, Protector};
 use crate::shell::rulebook::Rulebook;
-use crate::shell::signals::{Signals, Told};
 use crate::shell::state::{State, StateFile};
+use crate::shell::tun::{self, HandedError, Tun};
 use crate::shell::upstream::{Reply, Upstreams};
 
 /// How to run.
@@ -57,50 +69,113 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Stop when the process that started us does.
     pub with_parent: bool,
+    /// A TUN that somebody else leads packets to; without, we make one and lead them.
+    pub handover: Option<Handover>,
+}
+
+/// A TUN that somebody else has opened and leads packets to.
+#[derive(Clone, Debug)]
+pub struct Handover {
+    /// Where it is.
+    pub tun: Handed,
+    /// How our own sockets stay out of it.
+    pub protect: protect::Way,
+}
+
+/// Where a TUN is that was handed over.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Handed {
+    /// It was inherited, with this number.
+    Descriptor(RawFd),
+    /// It comes from whoever listens at this socket (`SCM_RIGHTS`).
+    Socket(PathBuf),
 }
 
 /// Runs until a signal says stop. Leaves nothing behind.
 ///
 /// # Errors
 ///
-/// [`DaemonError`]: why it did not start.
+/// [`DaemonError`]: why it did not start, or could not go on.
 pub fn run(options: &Options) -> Result<(), DaemonError> {
-    let named = options.config.as_deref();
-    let config = Rulebook::config(named)?;
+    let origin = Origin::of_file(options.config.clone());
+    let config = origin.read()?;
     log::set_max_level(log::max_level().max(config.log_level));
     if options.with_parent {
         privileges::die_with_parent().map_err(DaemonError::system("follow the parent"))?;
     }
+    let handover = options.handover.as_ref();
+    let tun = handover.map(|handover| handover.tun.take()).transpose()?;
     privileges::harden().map_err(DaemonError::system("give up new privileges"))?;
     let _lock = Lock::take(&config.run_dir)?;
-    if let Some(missing) = privileges::missing().into_iter().next() {
+    if handover.is_none()
+        && let Some(missing) = privileges::missing().into_iter().next()
+    {
         return Err(missing.into());
     }
-    folder(&config.state_dir)?;
-    let state = State::look(&config.state_dir).unwrap_or_default();
-    let rulebook = Rulebook::read(&config, named, &state, || {
-        log::info!("putting the rules of all lists together");
-    })?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(MOST_READERS)
-        .build()
-        .map_err(DaemonError::system("start the runtime"))?;
+    let runtime = runtime()?;
     let outcome = runtime.block_on(async {
-        let mut daemon = Daemon::start(config, rulebook, options.config.clone()).await?;
-        daemon.serve().await;
+        let kept = Kept::open(config, origin)?;
+        let parts = Parts::of_system(&kept.config, tun.zip(handover))?;
+        let mut daemon = Daemon::start(kept, parts).await?;
+        let outcome = daemon.serve().await;
         daemon.stop();
-        Ok(())
+        outcome
     });
     // A reader of the journal that still runs must not hold up the end.
     runtime.shutdown_timeout(LAST_READERS);
     outcome
 }
 
+fn runtime() -> Result<Runtime, DaemonError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MOST_READERS)
+        .build()
+        .map_err(DaemonError::system("start the runtime"))
+}
+
+impl Handed {
+    fn take(&self) -> Result<OwnedFd, HandedError> {
+        match self {
+            Self::Descriptor(number) => tun::take(*number),
+            Self::Socket(path) => tun::from_socket(path),
+        }
+    }
+}
+
+/// What is kept from one run to the next.
+struct Kept {
+    config: Config,
+    origin: Origin,
+    state_file: StateFile,
+    state: State,
+    rulebook: Rulebook,
+    journal: Journal,
+    problems: Problems,
+}
+
+impl Kept {
+    /// Must be called on a tokio runtime.
+    fn open(config: Config, origin: Origin) -> Result<Self, DaemonError> {
+        folder(&config.state_dir)?;
+        let (state_file, state, problem) = StateFile::load(&config.state_dir);
+        let mut problems = Problems::default();
+        problems.set("state", problem.map(|error| error.to_string()));
+        let rulebook = Rulebook::read(&config, origin.named(), &state, || {
+            log::info!("putting the rules of all lists together");
+        })?;
+        let (journal, problem) = Journal::open(&config.state_dir, settings::of_journal(&config));
+        if let Some(problem) = problem {
+            log::warn!("{problem}");
+        }
+        Ok(Self { config, origin, state_file, state, rulebook, journal, problems })
+    }
+}
+
 /// Everything the daemon owns.
 struct Daemon {
     config: Config,
-    config_path: Option<PathBuf>,
+    origin: Origin,
     state_file: StateFile,
     state: State,
     rulebook: Rulebook,
@@ -118,11 +193,13 @@ struct Daemon {
     local: mpsc::Receiver<link_local::Question>,
     ways_back: BTreeMap<WayBack, link_local::Reply>,
     next_way: u64,
-    signals: Signals,
+    seat: Seat,
     notify: Notify,
     problems: Problems,
     started: i64,
     wakeups: u64,
+    /// The device that packets came from is gone.
+    gone: bool,
     /// Room for one packet, and for what comes before it.
     packet: Box<[u8]>,
     /// Room for one segment that is cut from it.
@@ -137,8 +214,8 @@ enum Woken {
     Asked(Asked),
     Local(link_local::Question),
     Routes,
-    Resolvers,
-    Told(Told),
+    Outside,
+    Told(Word),
     Lists(Box<lists::Done>),
     Timer,
     Served,
@@ -154,35 +231,15 @@ enum More {
 }
 
 impl Daemon {
-    async fn start(
-        config: Config,
-        rulebook: Rulebook,
-        config_path: Option<PathBuf>,
-    ) -> Result<Self, DaemonError> {
-        let notify = Notify::from_env();
-        let signals = Signals::new().map_err(DaemonError::system("listen for signals"))?;
-        let mut problems = Problems::default();
-        let (state_file, state, problem) = StateFile::load(&config.state_dir);
-        problems.set("state", problem.map(|error| error.to_string()));
-        let (journal, problem) = Journal::open(&config.state_dir, settings::of_journal(&config));
-        if let Some(problem) = problem {
-            log::warn!("{problem}");
-        }
+    async fn start(kept: Kept, parts: Parts) -> Result<Self, DaemonError> {
+        let Kept { config, origin, state_file, state, rulebook, journal, problems } = kept;
+        let Parts { seat, protector, upstreams, owners, network, asked, local } = parts;
         let lists = Lists::new(&config);
         let (policy, _) = rulebook.policy(&config, &state);
-        let protector = protect::by_mark(config.mark);
-        let upstreams = Upstreams::new(Arc::clone(&protector))?;
-        let owners =
-            Owners::of_this_system().map_err(DaemonError::system("start the owner search"))?;
-        let (questions, local) = mpsc::channel(LOCAL_QUEUE);
-        let network = Network::set_up(&config, questions)?;
         let engine = Engine::new(&settings::of_engine(&config, &network)?, Arc::clone(&policy));
-        let door = Door::open(&config.control_socket, GROUP)?;
-        let (requests, asked) = mpsc::channel(REQUEST_QUEUE);
-        tokio::spawn(server::serve(door, requests));
         let mut daemon = Self {
             config,
-            config_path,
+            origin,
             state_file,
             state,
             rulebook,
@@ -199,11 +256,12 @@ impl Daemon {
             local,
             ways_back: BTreeMap::new(),
             next_way: 0,
-            signals,
-            notify,
+            seat,
+            notify: Notify::from_env(),
             problems,
             started: clock::wall_seconds(),
             wakeups: 0,
+            gone: false,
             packet: vec![0; HEADER + LONGEST_PACKET].into(),
             segment: Vec::new(),
         };
@@ -217,30 +275,30 @@ impl Daemon {
     /// Proves that our own questions do not come back, then lets traffic in as
     /// the user's last word was.
     async fn begin(&mut self) -> Result<(), DaemonError> {
-        self.network.routes.capture_on()?;
+        self.network.capture_on()?;
         self.network.self_test(&mut self.upstreams).await?;
         if self.wants_capture() {
             self.follow_capture();
         } else {
-            self.network.routes.capture_off();
+            self.network.capture_off();
         }
         self.notify.ready();
         self.say_state();
-        if !self.network.routes.surroundings().has_v6 {
+        if self.network.led().is_some_and(|led| !led.routes.surroundings().has_v6) {
             log::info!("IPv6 is switched off on this system; IPv4 is covered");
         }
         log::info!(
             "optout {} runs: {} rules, device {}, fail policy {}",
             env!("CARGO_PKG_VERSION"),
             self.policy.lists().map(|(list, _)| u64::from(list.rules())).sum::<u64>(),
-            self.network.tun.name(),
+            self.network.tun().map_or("none yet", Tun::name),
             self.config.fail_policy,
         );
         Ok(())
     }
 
     /// Turns the crank until someone says stop.
-    async fn serve(&mut self) {
+    async fn serve(&mut self) -> Result<(), DaemonError> {
         let mut more = More::Nothing;
         loop {
             if more != More::Nothing {
@@ -260,15 +318,23 @@ impl Daemon {
                 Woken::Asked(asked) => self.answer(asked),
                 Woken::Local(question) => self.take_local(question),
                 Woken::Routes => self.look_around(),
-                Woken::Resolvers => self.tell_upstreams(),
-                Woken::Told(Told::Stop) => return,
+                Woken::Outside => self.tell_network(),
+                Woken::Told(Word::Stop) => return Ok(()),
                 // What went wrong is in the log and in the status.
-                Woken::Told(Told::Reload) => self.reload(None),
+                Woken::Told(Word::Reload) => self.reload(None),
+                Woken::Told(Word::Tunnel(tun, reply)) => {
+                    // Who asked and left needs no answer.
+                    let _ = reply.send(self.replace_tunnel(tun));
+                }
                 Woken::Lists(done) => self.take_lists(*done),
                 Woken::Timer => self.pass_time(),
                 Woken::Packets | Woken::Flows | Woken::Served => {}
             }
+            if self.gone {
+                self.lose_tunnel()?;
+            }
             self.look_after_lists();
+            self.tell_news();
         }
     }
 
@@ -280,10 +346,11 @@ impl Daemon {
             return Woken::Timer;
         }
         let packets_last = more == More::Packets;
+        let Ears { tun, offload, changed, outside } = self.network.ears();
         tokio::select! {
             biased;
-            told = self.signals.next() => Woken::Told(told),
-            _ = self.network.tun.readable(), if !packets_last => Woken::Packets,
+            told = self.seat.next() => Woken::Told(told),
+            () = readable(tun), if !packets_last => Woken::Packets,
             reply = self.upstreams.next() => {
                 let input = match reply {
                     Reply::Answer { ask, message } => Input::Answer { ask, message },
@@ -299,13 +366,13 @@ impl Daemon {
             Some(question) = self.local.recv() => Woken::Local(question),
             Some(asked) = self.asked.recv() => Woken::Asked(asked),
             Some(done) = self.lists.came.recv() => Woken::Lists(Box::new(done)),
-            Some(()) = self.network.changed.recv() => Woken::Routes,
-            Ok(()) = self.network.found.changed() => Woken::Resolvers,
+            Some(()) = next(changed) => Woken::Routes,
+            Ok(()) = outside.changed() => Woken::Outside,
             () = self.notify.watchdog() => Woken::Served,
             () = sleep(timer) => Woken::Timer,
             // After the others: there may be frames without end, and these are soon done.
-            () = by_rules::readable(self.network.offload.as_ref()) => Woken::Flows,
-            _ = self.network.tun.readable(), if packets_last => Woken::Packets,
+            () = by_rules::readable(offload) => Woken::Flows,
+            () = readable(tun), if packets_last => Woken::Packets,
         }
     }
 
@@ -317,11 +384,7 @@ impl Daemon {
                 Output::Onward { packet, decided, host } => {
                     self.network.put_back(packet, decided, host);
                 }
-                Output::Recall(flow) => {
-                    if let Err(error) = self.network.routes.recall(&flow) {
-                        log::debug!("a flow that passed cannot be recalled: {error}");
-                    }
-                }
+                Output::Recall(flow) => self.network.recall(&flow),
                 Output::Ask { ask, upstream, transport, message } => {
                     self.upstreams.ask(ask, upstream, transport, message);
                 }
@@ -352,7 +415,14 @@ impl Daemon {
     /// there may be more.
     fn take_packets(&mut self) -> bool {
         for _ in 0..BURST {
-            let Ok(len) = self.network.tun.try_recv(&mut self.packet) else { return false };
+            let Some(tun) = self.network.tun() else { return false };
+            let len = match tun.try_recv(&mut self.packet) {
+                Ok(len) => len,
+                Err(error) => {
+                    self.gone = Tun::is_gone(&error);
+                    return false;
+                }
+            };
             let packet = self.packet.get(..len).unwrap_or_default();
             self.engine.handle(clock::now(), Input::Packet(packet));
             self.perform();
@@ -374,12 +444,37 @@ impl Daemon {
         let input = Input::Question {
             way_back,
             client: question.client.ip(),
-            resolver: SocketAddr::new(self.network.resolver_v6.into(), 53),
+            resolver: SocketAddr::new(self.network.resolver_v6().into(), 53),
             transport,
             message: &question.message,
         };
         self.ways_back.insert(way_back, question.reply);
         self.engine.handle(clock::now(), input);
+    }
+
+    /// The device is gone from which packets came. Without it we are of no use, but to
+    /// somebody who may hand over another.
+    fn lose_tunnel(&mut self) -> Result<(), DaemonError> {
+        self.gone = false;
+        let Seat::App(_) = self.seat else { return Err(DaemonError::Gone) };
+        log::warn!("the tunnel is gone");
+        if let Some(handed) = self.network.handed() {
+            handed.tun = None;
+        }
+        self.engine.handle(clock::now(), Input::Release);
+        self.seat.note();
+        Ok(())
+    }
+
+    /// Tells the app how things are, if that is news.
+    fn tell_news(&mut self) {
+        if self.problems.take_news() {
+            self.seat.note();
+        }
+        if self.seat.wants_news() {
+            let state = self.engine_state();
+            self.seat.tell(state);
+        }
     }
 
     fn next_timer(&self, deadline: Option<Instant>) -> Option<Duration> {
@@ -436,6 +531,18 @@ fn folder(path: &Path) -> Result<(), DaemonError> {
     use std::os::unix::fs::DirBuilderExt;
     let fail = |source| DaemonError::Folder { path: path.into(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(fail)
+}
+
+/// Waits until there may be a packet.
+async fn readable(tun: Option<&Tun>) {
+    match tun {
+        Some(tun) => drop(tun.readable().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn next(from: Option<&mut mpsc::Receiver<()>>) -> Option<()> {
+    from?.recv().await
 }
 
 async fn sleep(duration: Option<Duration>) {

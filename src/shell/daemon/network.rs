@@ -1,58 +1,57 @@
-//! The network side: device, routes, resolvers, and what watches them.
+//! The network side: where packets come from, where they go on, and who is asked.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use tokio::sync::{mpsc, watch};
 
+use super::handed::Handed;
+use super::led::Led;
 use super::{Daemon, DaemonError};
-use crate::config::{Config, FailPolicy};
-use crate::core::engine::{AskId, Input, Transport};
-use crate::core::prefix::Prefix;
+use crate::core::engine::Input;
+use crate::core::flow::FiveTuple;
 use crate::shell::clock;
-use crate::shell::link_local::{Listener, Question};
-use crate::shell::nft::flows::Ends;
-use crate::shell::put_back::PutBack;
-use crate::shell::resolvers::{Found, Places, Resolver, Watcher};
-use crate::shell::route::monitor::Monitor;
-use crate::shell::route::{Fail, Plan, Routes, Surroundings, self_test};
+use crate::shell::resolvers::{Found, Resolver, Watcher};
 use crate::shell::tun::{OffloadTun, Tun};
 use crate::shell::upstream::Upstreams;
 
-/// Device, routes, and what watches them. Dropping it gives everything back;
-/// the fields go in this order.
+/// Where packets come from, and who is asked.
 pub(super) struct Network {
-    /// Routes, rules and the packet filter.
-    pub(super) routes: Routes,
-    /// The device.
-    pub(super) tun: Tun,
-    /// Says when links, addresses, routes or rules changed.
-    pub(super) changed: mpsc::Receiver<()>,
-    /// The system's resolvers, as they change.
-    pub(super) found: watch::Receiver<Found>,
-    /// Where clients' questions to our own address are led.
-    pub(super) resolver_v6: Ipv6Addr,
+    pub(super) way: Way,
+    /// What is outside, as it changes.
+    pub(super) outside: watch::Receiver<Outside>,
     /// From the configuration; they go before the system's.
     configured: Vec<SocketAddr>,
     /// What the engine was last told to ask.
     told: Vec<SocketAddr>,
-    pub(super) plan: Plan,
-    /// Where decided packets are put back, once flows are looked into.
-    pub(super) passing: Option<Tun>,
-    /// Where flows come by and are put back, on a kernel without nftables.
-    pub(super) offload: Option<OffloadTun>,
-    /// How packets are put back.
-    pub(super) put_back: PutBack,
-    /// Which flows can be put back.
-    pub(super) ends: Ends,
-    /// Number of the last test of that.
-    pub(super) tests: u16,
-    /// What it was like when what we put back was last tested: the generation of the
-    /// packet filter, and the network.
-    pub(super) tested: Option<(u32, Surroundings)>,
-    /// What the network was like when flows were last to be led to us by rules.
-    pub(super) led: Option<Surroundings>,
-    /// Why clients on the local link are not covered.
-    listener_problem: Option<String>,
+}
+
+/// Who leads packets to us.
+pub(super) enum Way {
+    /// We do, on this machine and for those behind it.
+    Led(Box<Led>),
+    /// Somebody else does.
+    Handed(Handed),
+}
+
+/// The network outside, as far as we are told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Outside {
+    /// Its resolvers.
+    pub(super) found: Found,
+    /// This device's addresses. Where we lead packets ourselves we look for ourselves.
+    pub(super) addresses: Vec<IpAddr>,
+    /// Bytes cost money: no lists are fetched.
+    pub(super) metered: bool,
+    /// It wants a person to sign in first: no lists are fetched.
+    pub(super) captive: bool,
+}
+
+/// What to wait for.
+pub(super) struct Ears<'a> {
+    pub(super) tun: Option<&'a Tun>,
+    pub(super) offload: Option<&'a OffloadTun>,
+    pub(super) changed: Option<&'a mut mpsc::Receiver<()>>,
+    pub(super) outside: &'a mut watch::Receiver<Outside>,
 }
 
 /// An upstream, and where it is known from.
@@ -64,58 +63,110 @@ pub(super) struct Known {
 }
 
 impl Network {
-    /// Makes the device and its tables. Nothing comes our way yet.
-    pub(super) fn set_up(
-        config: &Config,
-        questions: mpsc::Sender<Question>,
-    ) -> Result<Self, DaemonError> {
-        let (listener, listener_problem) = match Listener::open(config.mark.get()) {
-            Ok(listener) => (config.capture_forwarded.then_some(listener), None),
-            Err(error) => {
-                (None, Some(format!("cannot listen for clients on the local link: {error}")))
+    pub(super) fn new(
+        way: Way,
+        outside: watch::Receiver<Outside>,
+        configured: Vec<SocketAddr>,
+    ) -> Self {
+        Self { way, outside, configured, told: Vec::new() }
+    }
+
+    /// What to wait for.
+    pub(super) fn ears(&mut self) -> Ears<'_> {
+        let outside = &mut self.outside;
+        match &mut self.way {
+            Way::Led(led) => Ears {
+                tun: Some(&led.tun),
+                offload: led.offload.as_ref(),
+                changed: Some(&mut led.changed),
+                outside,
+            },
+            Way::Handed(handed) => {
+                Ears { tun: handed.tun.as_ref(), offload: None, changed: None, outside }
             }
-        };
-        let plan = plan(config, listener.as_ref().map(Listener::port));
-        let tun = Tun::open(&config.device)?;
-        let monitor = Monitor::open().map_err(DaemonError::system("watch the network"))?;
-        let (change, changed) = mpsc::channel(1);
-        let routes = Routes::set_up(plan.clone(), &tun)?;
-        let resolvers =
-            Watcher::open(Places::default()).map_err(DaemonError::system("watch resolv.conf"))?;
-        let (find, found) = watch::channel(resolvers.found().clone());
-        // Tasks of their own: they wait for a change to settle, and the loop
-        // would break that off with every packet.
-        tokio::spawn(tell_changes(monitor, change));
-        tokio::spawn(tell_resolvers(resolvers, find));
-        if let Some(listener) = listener {
-            tokio::spawn(listener.run(questions));
         }
-        let resolver_v6 = plan.resolver_v6;
-        let configured = config.upstreams.clone();
-        Ok(Self {
-            routes,
-            tun,
-            changed,
-            found,
-            resolver_v6,
-            configured,
-            told: Vec::new(),
-            put_back: PutBack::new(&plan),
-            plan,
-            passing: None,
-            offload: None,
-            ends: Ends::default(),
-            tests: 0,
-            tested: None,
-            led: None,
-            listener_problem,
-        })
+    }
+
+    /// Where we lead packets to us ourselves.
+    pub(super) fn led(&mut self) -> Option<&mut Led> {
+        match &mut self.way {
+            Way::Led(led) => Some(led),
+            Way::Handed(_) => None,
+        }
+    }
+
+    /// Where somebody else does.
+    pub(super) fn handed(&mut self) -> Option<&mut Handed> {
+        match &mut self.way {
+            Way::Led(_) => None,
+            Way::Handed(handed) => Some(handed),
+        }
+    }
+
+    /// The device that packets come from, if there is one just now.
+    pub(super) fn tun(&self) -> Option<&Tun> {
+        match &self.way {
+            Way::Led(led) => Some(&led.tun),
+            Way::Handed(handed) => handed.tun.as_ref(),
+        }
+    }
+
+    /// Bytes that fit into a packet.
+    pub(super) fn mtu(&self) -> usize {
+        match &self.way {
+            Way::Led(led) => usize::try_from(led.routes.surroundings().mtu).unwrap_or(usize::MAX),
+            Way::Handed(handed) => handed.mtu(),
+        }
+    }
+
+    /// Where clients' questions to our own address are led.
+    pub(super) fn resolver_v6(&self) -> Ipv6Addr {
+        match &self.way {
+            Way::Led(led) => led.resolver_v6,
+            Way::Handed(handed) => handed.resolver_v6,
+        }
+    }
+
+    /// Hands a packet to the kernel that is for a client, or for a program here.
+    pub(super) fn send(&mut self, packet: &[u8]) {
+        match &mut self.way {
+            Way::Led(led) => led.send(packet),
+            Way::Handed(handed) => handed.send(packet),
+        }
+    }
+
+    /// Puts a packet of a client back on its way. Without ways of our own there is none.
+    pub(super) fn put_back(&mut self, packet: &[u8], decided: bool, host: bool) {
+        if let Some(led) = self.led() {
+            led.put_back(packet, decided, host);
+        }
+    }
+
+    /// A flow that passed must be looked at again.
+    pub(super) fn recall(&mut self, flow: &FiveTuple) {
+        if let Some(led) = self.led()
+            && let Err(error) = led.routes.recall(flow)
+        {
+            log::debug!("a flow that passed cannot be recalled: {error}");
+        }
+    }
+
+    /// Lets packets come our way.
+    pub(super) fn capture_on(&mut self) -> Result<(), DaemonError> {
+        self.led().map_or(Ok(()), |led| Ok(led.routes.capture_on()?))
+    }
+
+    /// Lets none come any more.
+    pub(super) fn capture_off(&mut self) {
+        if let Some(led) = self.led() {
+            led.routes.capture_off();
+        }
     }
 
     /// Who is asked, best first, and where that is known from.
     pub(super) fn upstreams(&self) -> Vec<Known> {
         if self.configured.is_empty() {
-            let system = &self.found.borrow().resolvers;
+            let system = &self.outside.borrow().found.resolvers;
             let known = |found: &Resolver| Known {
                 address: found.address,
                 source: found.source.display().to_string(),
@@ -126,50 +177,58 @@ impl Network {
         self.configured.iter().map(named).collect()
     }
 
+    /// Their addresses alone.
+    pub(super) fn addresses_of_upstreams(&self) -> Vec<SocketAddr> {
+        self.upstreams().iter().map(|known| known.address).collect()
+    }
+
     /// From now on, ask these before the system's.
     pub(super) fn configure(&mut self, upstreams: Vec<SocketAddr>) {
         self.configured = upstreams;
     }
 
+    /// Whether nothing should be fetched just now.
+    pub(super) fn is_spared(&self) -> bool {
+        let outside = self.outside.borrow();
+        outside.metered || outside.captive
+    }
+
     /// What is missing on this side.
     pub(super) fn problems(&self) -> Vec<String> {
-        let mut problems = self.routes.problems();
-        problems.extend(self.listener_problem.clone());
+        let mut problems = match &self.way {
+            Way::Led(led) => led.problems(),
+            Way::Handed(handed) => handed.problems(),
+        };
         if self.configured.is_empty() {
-            problems.extend(self.found.borrow().problem.clone());
+            problems.extend(self.outside.borrow().found.problem.clone());
         }
         problems
     }
 
     /// A real packet of ours must not come back to us.
     pub(super) async fn self_test(&self, sockets: &mut Upstreams) -> Result<(), DaemonError> {
-        let upstreams: Vec<_> = self.upstreams().iter().map(|known| known.address).collect();
-        let mut asked = 0;
-        // By the sockets of every question, so that it is them that are tested.
-        // The engine has asked nothing yet, so no number is taken.
-        let outcome = self_test(&self.tun, &self.plan, &upstreams, |to, message| {
-            sockets.ask(AskId(asked), to, Transport::Udp, message);
-            asked += 1;
-            Ok(())
-        })
-        .await;
-        (0..asked).for_each(|ask| sockets.forget(AskId(ask)));
-        Ok(outcome?)
+        let upstreams = self.addresses_of_upstreams();
+        match &self.way {
+            Way::Led(led) => led.self_test(sockets, &upstreams).await,
+            Way::Handed(_) => Ok(()),
+        }
     }
 }
 
 impl Daemon {
     /// Tells the engine who we are and whom to ask.
     pub(super) fn tell_network(&mut self) {
-        let own = self.network.routes.surroundings().own_addresses.clone();
+        let own = match &self.network.way {
+            Way::Led(led) => led.routes.surroundings().own_addresses.clone(),
+            Way::Handed(handed) => handed.own_addresses(&self.network.outside.borrow().addresses),
+        };
         self.engine.handle(clock::now(), Input::OwnAddresses(own));
         self.tell_upstreams();
     }
 
     /// Tells the engine whom to ask.
     pub(super) fn tell_upstreams(&mut self) {
-        let upstreams: Vec<_> =
-            self.network.upstreams().iter().map(|known| known.address).collect();
+        let upstreams = self.network.addresses_of_upstreams();
         if upstreams != self.network.told {
             log::info!("resolvers that questions are passed on to: {}", upstreams.len());
             self.network.told.clone_from(&upstreams);
@@ -179,14 +238,16 @@ impl Daemon {
 
     /// The network changed, or someone changed our rules: make it right again.
     pub(super) fn look_around(&mut self) {
-        match self.network.routes.refresh() {
+        let Some(led) = self.network.led() else { return };
+        match led.routes.refresh() {
             Ok(changes) => {
                 if changes.restored {
                     log::warn!("another program removed our routing; it is back");
                 }
+                let is_stale = led.is_test_stale();
                 self.problems.set("routes", None);
                 self.tell_network();
-                if self.network.is_test_stale() {
+                if is_stale {
                     self.follow_capture();
                 }
             }
@@ -200,70 +261,22 @@ impl Daemon {
     /// Routes what address rules stop into the TUN, and nothing else.
     pub(super) fn route_prefixes(&mut self) {
         let now = clock::now();
+        let Some(led) = self.network.led() else { return self.follow_plan() };
         let prefixes = self.policy.prefixes_to_route(now);
         let spared = self.policy.prefixes_to_spare(now);
-        let problem = self.network.routes.set_prefixes(prefixes, spared).err();
+        let problem = led.routes.set_prefixes(prefixes, spared).err();
         self.problems.set("prefixes", problem.map(|error| error.to_string()));
     }
 }
 
-async fn tell_changes(mut monitor: Monitor, tell: mpsc::Sender<()>) {
-    while monitor.changed().await.is_ok() {
-        // One that waits to be taken stands for this one too.
-        if let Err(mpsc::error::TrySendError::Closed(())) = tell.try_send(()) {
-            return;
-        }
-    }
-    log::error!("the network is not watched any more; restart optout when it changes");
-}
-
-async fn tell_resolvers(mut resolvers: Watcher, tell: watch::Sender<Found>) {
+/// Tells of the system's resolvers as they change.
+pub(super) async fn tell_resolvers(mut resolvers: Watcher, tell: watch::Sender<Outside>) {
     while let Ok(found) = resolvers.changed().await {
-        if tell.send(found.clone()).is_err() {
+        let found = found.clone();
+        tell.send_modify(|outside| outside.found = found);
+        if tell.is_closed() {
             return;
         }
     }
     log::error!("resolv.conf is not watched any more; restart optout when it changes");
 }
-
-fn plan(config: &Config, listener: Option<u16>) -> Plan {
-    let (v4, v6) = (v4(config.sinkhole_v4), v6(config.sinkhole_v6));
-    Plan {
-        flow_table: config.flow_table,
-        dns_table: config.dns_table,
-        address_table: config.address_table,
-        priority: config.rule_priority,
-        sinkhole_v4: config.sinkhole_v4,
-        sinkhole_v6: config.sinkhole_v6,
-        resolver_v4: Ipv4Addr::from_bits(v4.to_bits() | RESOLVER),
-        resolver_v6: Ipv6Addr::from_bits(v6.to_bits() | u128::from(RESOLVER)),
-        clients: config.clients.clone(),
-        forwarded: config.capture_forwarded,
-        listener,
-        fail: match config.fail_policy {
-            FailPolicy::Open => Fail::Open,
-            FailPolicy::Closed => Fail::Closed,
-        },
-        ..Plan::default().with_mark(config.mark.get())
-    }
-}
-
-/// The address of a prefix that the configuration has checked to be IPv4.
-pub(super) fn v4(prefix: Prefix) -> Ipv4Addr {
-    match prefix.address() {
-        IpAddr::V4(v4) => v4,
-        IpAddr::V6(_) => unreachable!("checked with the configuration"),
-    }
-}
-
-/// The address of a prefix that the configuration has checked to be IPv6.
-pub(super) fn v6(prefix: Prefix) -> Ipv6Addr {
-    match prefix.address() {
-        IpAddr::V6(v6) => v6,
-        IpAddr::V4(_) => unreachable!("checked with the configuration"),
-    }
-}
-
-/// Place in both sinkholes of the address that stands for our resolver; places
-/// below 256 are never a name's.
-const RESOLVER: u32 = 0x35;

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::Daemon;
+use crate::config::Config;
 use crate::core::catalog::{self, Action, Pack};
 use crate::core::engine::Input;
 use crate::core::policy::Policy;
@@ -30,6 +31,7 @@ impl Daemon {
             Request::Lists => return self.lists(reply),
             Request::ChangeLists(change) => return self.change_lists(change, reply),
             Request::Status => return reply.give(Response::Status(Box::new(self.status()))),
+            Request::Tunnel => return reply.give(self.tell_plan()),
             Request::Rules => return reply.give(Response::Rules(self.user_rules())),
             Request::Log(query) => return self.log(query, reply),
             Request::Report { since } => return self.report(since, reply),
@@ -60,8 +62,18 @@ impl Daemon {
     }
 
     /// Tells systemd, and whoever looks at its status, how things are.
-    pub(super) fn say_state(&self) {
+    pub(super) fn say_state(&mut self) {
         self.notify.status(self.state_word());
+        self.seat.note();
+    }
+
+    fn tell_plan(&mut self) -> Response {
+        if self.network.led().is_some() {
+            return Response::Failed(
+                "no TUN was handed over: optout leads packets to its own by itself".into(),
+            );
+        }
+        Response::Tunnel(self.tunnel_plan())
     }
 
     fn switch(&mut self, on: bool) -> Outcome {
@@ -92,8 +104,11 @@ impl Daemon {
     /// Makes the rules of the kernel what the state says.
     fn follow_state(&mut self) -> Outcome {
         self.say_state();
+        if self.network.handed().is_some() {
+            self.renew_policy();
+        }
         if self.wants_capture() {
-            let outcome = self.network.routes.capture_on();
+            let outcome = self.network.capture_on();
             self.problems.set("capture", outcome.as_ref().err().map(ToString::to_string));
             self.follow_capture();
             outcome.map(|()| None).map_err(|error| error.to_string())
@@ -106,7 +121,7 @@ impl Daemon {
     /// Lets everything pass, at once what is held, and then what comes.
     pub(super) fn stop_capture(&mut self) {
         self.release();
-        self.network.routes.capture_off();
+        self.network.capture_off();
         self.release();
         self.problems.set("flows", None);
     }
@@ -120,7 +135,13 @@ impl Daemon {
 
     /// Makes a new policy of what is known now, and puts it in force.
     pub(super) fn renew_policy(&mut self) {
-        let (policy, problems) = self.rulebook.policy(&self.config, &self.state);
+        let config = if self.network.handed().is_some() && !self.wants_capture() {
+            // Questions come all the same, and must pass.
+            &Config { mode: Mode::Off, ..self.config.clone() }
+        } else {
+            &self.config
+        };
+        let (policy, problems) = self.rulebook.policy(config, &self.state);
         self.problems.set("rules", problems);
         self.policy = Arc::clone(&policy);
         self.engine.handle(clock::now(), Input::Policy(policy));
@@ -343,10 +364,7 @@ fn same_scope(known: &UserRule, new: &UserRule) -> bool {
 }
 
 /// What a running daemon cannot change.
-pub(super) fn needs_restart(
-    old: &crate::config::Config,
-    new: &crate::config::Config,
-) -> Option<String> {
+pub(super) fn needs_restart(old: &Config, new: &Config) -> Option<String> {
     let same = old.device == new.device
         && old.mark == new.mark
         && (old.dns_table, old.address_table) == (new.dns_table, new.address_table)

@@ -1,11 +1,12 @@
 //! The configuration, as the parts of the daemon take it.
 
 use super::DaemonError;
-use super::network::{self, Network};
+use super::network::{Network, Way};
 use crate::config::Config;
 use crate::core::flows::inline;
 use crate::core::{dns, engine};
 use crate::shell::journal;
+use crate::shell::tunnel::{v4, v6};
 
 /// Those of the engine, with fresh random numbers.
 pub(super) fn of_engine(
@@ -19,17 +20,17 @@ pub(super) fn of_engine(
         .and_then(|()| getrandom::fill(&mut stream_seed))
         .and_then(|()| getrandom::fill(&mut flow_seed))
         .map_err(|error| DaemonError::system("get random numbers")(error.into()))?;
-    let (v4, v6) = (network::v4(config.sinkhole_v4), network::v6(config.sinkhole_v6));
+    let (v4, v6) = (v4(config.sinkhole_v4), v6(config.sinkhole_v6));
     let dns = dns::Settings {
         sinkhole_v4: (v4, config.sinkhole_v4.length()),
         sinkhole_v6: (v6, config.sinkhole_v6.length()),
         seed,
         case_randomization: config.case_randomization,
     };
-    let mtu = usize::try_from(network.routes.surroundings().mtu).unwrap_or(usize::MAX);
     Ok(engine::Settings {
         dns,
-        mtu,
+        mtu: network.mtu(),
+        puts_back: matches!(network.way, Way::Led(_)),
         stream_seed: u64::from_ne_bytes(stream_seed),
         inline: of_flows(config, u64::from_ne_bytes(flow_seed)),
     })

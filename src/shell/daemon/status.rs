@@ -6,26 +6,37 @@ use super::Daemon;
 use super::network::Known;
 use crate::config::ListSource;
 use crate::core::policy::BlockAnswer;
-use crate::request::{Counters, FlowsLine, ListLine, SetLine, Status, UpstreamLine};
+use crate::request::{Counters, EngineState, FlowsLine, ListLine, SetLine, Status, UpstreamLine};
 use crate::shell::subscriptions::Record;
+use crate::shell::tun::Tun;
 use crate::shell::{clock, list_lines};
 
 /// What keeps us from doing our job, by where it was noticed.
 #[derive(Debug, Default)]
-pub(super) struct Problems(BTreeMap<&'static str, Vec<String>>);
+pub(super) struct Problems {
+    by_place: BTreeMap<&'static str, Vec<String>>,
+    /// They are others than when this was last asked.
+    news: bool,
+}
 
 impl Problems {
     /// Notes the problems of `place` in the stead of those before. New ones are logged.
     pub(super) fn set(&mut self, place: &'static str, now: impl IntoIterator<Item = String>) {
         let now: Vec<_> = now.into_iter().collect();
-        let before = self.0.insert(place, now.clone()).unwrap_or_default();
+        let before = self.by_place.insert(place, now.clone()).unwrap_or_default();
+        self.news |= before != now;
         for problem in now.iter().filter(|problem| !before.contains(problem)) {
             log::warn!("{problem}");
         }
     }
 
     fn all(&self) -> impl Iterator<Item = String> {
-        self.0.values().flatten().cloned()
+        self.by_place.values().flatten().cloned()
+    }
+
+    /// Whether they are others than when this was last asked.
+    pub(super) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.news)
     }
 }
 
@@ -35,9 +46,7 @@ impl Daemon {
         let sets = self.set_lines();
         let state = &self.state;
         let health = self.journal.health();
-        let mut problems: Vec<_> = self.problems.all().collect();
-        problems.extend(self.network.problems());
-        problems.extend(health.problem.clone());
+        let mut problems = self.all_problems();
         problems.extend(Self::full_sets(&sets));
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -45,9 +54,9 @@ impl Daemon {
             paused_until: state.paused_until.filter(|_| state.on),
             capture: self.capture().to_string(),
             fail_policy: self.config.fail_policy.to_string(),
-            mode: self.policy.mode(),
+            mode: self.config.mode,
             block_answer: block_answer(self.policy.block_answer).into(),
-            device: self.network.tun.name().into(),
+            device: self.network.tun().map_or("", Tun::name).into(),
             started: self.started,
             upstreams: self.upstream_lines(),
             lists: self.list_lines(false),
@@ -55,6 +64,21 @@ impl Daemon {
             flows: self.flows(sets),
             problems,
         }
+    }
+
+    /// How things are, for the program around us.
+    pub(super) fn engine_state(&self) -> EngineState {
+        EngineState {
+            state: self.state_word().into(),
+            problems: self.all_problems(),
+            plan_changed: false,
+            has_tunnel: self.network.tun().is_some(),
+        }
+    }
+
+    fn all_problems(&self) -> Vec<String> {
+        let noted = self.problems.all().chain(self.network.problems());
+        noted.chain(self.journal.health().problem.clone()).collect()
     }
 
     /// `on`, `off` or `paused`.

@@ -124,6 +124,15 @@ impl Upstreams {
     /// [`UpstreamError`], if not one such socket can be had.
     pub fn new(protector: Protector) -> Result<Self, UpstreamError> {
         exchange::try_protect(&protector)?;
+        Self::unchecked(protector)
+    }
+
+    /// The same, without looking whether a socket can be had and protected just now.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamError::Socket`].
+    pub fn unchecked(protector: Protector) -> Result<Self, UpstreamError> {
         let no_set = |error: Errno| UpstreamError::Socket(error.into());
         let set = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(no_set)?;
         Ok(Self {

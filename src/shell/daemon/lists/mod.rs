@@ -128,9 +128,9 @@ impl Daemon {
         }
         self.notify.reloading();
         self.work(reply, |tools| {
-            let named = tools.config_path.as_deref();
             let read = || {
-                let config = Rulebook::config(named)?;
+                let config = tools.origin.read()?;
+                let named = tools.origin.named();
                 let rules = Rulebook::read(&config, named, &tools.state, || tools.compiling())?;
                 Ok(Box::new((config, rules)))
             };
@@ -172,7 +172,7 @@ impl Daemon {
     pub(super) fn look_after_lists(&mut self) {
         let now = clock::now();
         self.end_list_modes();
-        if self.lists.working || now < self.lists.look_again {
+        if self.lists.working || now < self.lists.look_again || self.network.is_spared() {
             return;
         }
         self.lists.look_again = now + BETWEEN_LOOKS;
@@ -409,10 +409,10 @@ impl Daemon {
 
     /// Works on a thread of its own, and has the result taken by [`Daemon::take_lists`].
     fn work(&mut self, reply: Option<Reply>, work: impl FnOnce(&Tools) -> What + Send + 'static) {
-        let upstreams = self.network.upstreams().into_iter().map(|known| known.address).collect();
+        let upstreams = self.network.addresses_of_upstreams();
         let tools = Tools {
             config: self.config.clone(),
-            config_path: self.config_path.clone(),
+            origin: self.origin.clone(),
             state: self.state.clone(),
             store: self.lists.store.clone(),
             dial: OwnDial::new(Arc::clone(&self.protector), upstreams),

@@ -1,12 +1,12 @@
 //! What a thread does for the lists.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{After, Undo, What};
 use crate::config::{Config, ListSource, Place};
 use crate::request::{ListProgress, Response};
 use crate::shell::control::server::Reply;
+use crate::shell::daemon::origin::Origin;
 use crate::shell::own_dial::OwnDial;
 use crate::shell::rulebook::Rulebook;
 use crate::shell::state::State;
@@ -18,7 +18,7 @@ use crate::shell::{clock, list_sources, lists};
 /// What a thread needs.
 pub(super) struct Tools {
     pub(super) config: Config,
-    pub(super) config_path: Option<PathBuf>,
+    pub(super) origin: Origin,
     pub(super) state: State,
     pub(super) store: Store,
     pub(super) dial: OwnDial,
@@ -41,7 +41,7 @@ impl Tools {
     }
 
     pub(super) fn rules_with(&self, state: &State) -> Result<Box<(Config, Rulebook)>, String> {
-        let named = self.config_path.as_deref();
+        let named = self.origin.named();
         Rulebook::read(&self.config, named, state, || self.compiling())
             .map(|rulebook| Box::new((self.config.clone(), rulebook)))
             .map_err(|error| error.to_string())
