@@ -8,6 +8,7 @@
 //! - [`request`]: what a person may ask the daemon, and what it answers.
 //! - [`shell`]: the impure part. Does what core decided, decides nothing.
 //! - [`cli`]: one subcommand a file.
+//! - `jni`: the door for Java, with the feature of that name.
 
 pub mod config;
 pub mod core;
@@ -15,5 +16,7 @@ pub mod request;
 
 #[cfg(feature = "shell")]
 pub mod cli;
+#[cfg(feature = "jni")]
+pub mod jni;
 #[cfg(feature = "shell")]
 pub mod shell;

@@ -19,6 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["request"],
     &["shell"],
     &["cli"],
+    &["jni"],
 ];
 
 /// Files that only name the rooms, or put them together.

@@ -34,7 +34,7 @@ mod offline;
 mod on;
 pub mod page;
 mod pause;
-mod report;
+pub(crate) mod report;
 mod resume;
 mod rule;
 mod run;

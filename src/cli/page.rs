@@ -230,6 +230,15 @@ impl<'w> Page<'w> {
         writeln!(self.to, "{}", cells.join(","))
     }
 
+    /// Text that is whole already.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn raw(&mut self, text: &str) -> io::Result<()> {
+        self.to.write_all(text.as_bytes())
+    }
+
     /// Brings out what was written: a person watches.
     ///
     /// # Errors

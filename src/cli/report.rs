@@ -1,5 +1,7 @@
 //! `optout report`
 
+pub(crate) mod html;
+
 use std::io;
 
 use crate::cli::page::{Ink, Page, Side, Span, count, ink, number, outcome, plain};
@@ -25,6 +27,9 @@ pub(super) struct Show {
     /// Print one line of CSV a host
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// Print a page for a browser, which needs no other file
+    #[arg(long, conflicts_with_all = ["json", "csv"])]
+    html: bool,
 }
 
 impl Show {
@@ -33,10 +38,14 @@ impl Show {
         let Response::Report(report) = daemon.ask(&Request::Report { since })? else {
             return Err(super::unexpected().into());
         };
-        match (self.json, self.csv) {
-            (true, _) => page.json(&report)?,
-            (_, true) => show_csv(&report, page)?,
-            _ => show(&report, page)?,
+        if self.json {
+            page.json(&report)?;
+        } else if self.csv {
+            show_csv(&report, page)?;
+        } else if self.html {
+            page.raw(&html::page(&report, &page.look.zone))?;
+        } else {
+            show(&report, page)?;
         }
         Ok(())
     }
@@ -214,7 +223,8 @@ const SHOWN: usize = 15;
 const EXAMPLES: &str = "\
 Examples:
   optout report --since 2026-11-01
-  optout report --since 30d --csv > report.csv";
+  optout report --since 30d --csv > report.csv
+  optout report --since 30d --html > report.html";
 
 #[cfg(test)]
 mod tests {

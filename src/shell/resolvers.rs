@@ -212,7 +212,7 @@ fn is_stub(named: &Named) -> bool {
 }
 
 /// `None` for a link that is not there.
-fn socket_address(named: &Named) -> Option<SocketAddr> {
+pub(crate) fn socket_address(named: &Named) -> Option<SocketAddr> {
     match (named.address, &named.zone) {
         (IpAddr::V6(v6), Some(zone)) => {
             let index = nix::net::if_::if_nametoindex(zone.as_str()).ok();

@@ -176,7 +176,7 @@ async fn read_request(from: &mut BufReader<OwnedReadHalf>) -> Result<Option<Requ
 }
 
 /// Reads a request; the answer to send instead if it is none.
-fn parse(line: &[u8]) -> Result<Request, Response> {
+pub(crate) fn parse(line: &[u8]) -> Result<Request, Response> {
     let refuse = |error: serde_json::Error| {
         let version = env!("CARGO_PKG_VERSION");
         Response::Failed(format!("optout {version} cannot read the request: {error}"))

@@ -4,7 +4,7 @@
 //! by [`Embedded::ask`] and [`Embedded::stop`]. The program says what the network
 //! outside is like, and may take the TUN away and hand over another.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -21,7 +21,7 @@ use super::seat::{App, Word};
 use super::{Daemon, DaemonError, Kept, LAST_READERS, REQUEST_QUEUE, runtime};
 use crate::request::{Request, Response, TunnelPlan};
 use crate::shell::control::server::{Asked, Reply};
-use crate::shell::resolvers::{Found, Resolver};
+use crate::shell::resolvers::{Found, Named, Resolver, socket_address};
 use crate::shell::rulebook::Rulebook;
 use crate::shell::state::State;
 use crate::shell::tun::HandedError;
@@ -52,7 +52,7 @@ pub struct NetworkOutside {
     /// This device's addresses.
     pub addresses: Vec<IpAddr>,
     /// The resolvers that it hands out, best first.
-    pub resolvers: Vec<IpAddr>,
+    pub resolvers: Vec<Named>,
     /// Its bytes cost money: no lists are fetched.
     pub metered: bool,
     /// It wants a person to sign in first: no lists are fetched.
@@ -75,6 +75,12 @@ pub enum EmbeddedError {
     /// What was handed over is no TUN.
     #[error(transparent)]
     Handed(#[from] HandedError),
+}
+
+impl NetworkOutside {
+    /// Before anything is known.
+    pub const NONE: Self =
+        Self { addresses: Vec::new(), resolvers: Vec::new(), metered: false, captive: false };
 }
 
 impl Embedded {
@@ -195,11 +201,11 @@ impl Embedded {
 impl From<NetworkOutside> for Outside {
     fn from(network: NetworkOutside) -> Self {
         let NetworkOutside { addresses, resolvers, metered, captive } = network;
-        let usable = |address: &IpAddr| !address.is_unspecified() && !address.is_loopback();
-        let resolver =
-            |address| Resolver { address: SocketAddr::new(address, PORT), source: SOURCE.into() };
-        let resolvers: Vec<_> =
-            resolvers.into_iter().filter(usable).take(MOST_RESOLVERS).map(resolver).collect();
+        let usable =
+            |named: &&Named| !named.address.is_unspecified() && !named.address.is_loopback();
+        let resolver = |address| Resolver { address, source: SOURCE.into() };
+        let resolvers = resolvers.iter().filter(usable).take(MOST_RESOLVERS);
+        let resolvers: Vec<_> = resolvers.filter_map(socket_address).map(resolver).collect();
         let problem = resolvers.is_empty().then(|| NO_RESOLVERS.to_owned());
         Self { found: Found { resolvers, problem }, addresses, metered, captive }
     }
@@ -248,8 +254,6 @@ const THREAD: &str = "optout";
 
 /// Words that may wait to be heard.
 const WORDS: usize = 4;
-
-const PORT: u16 = 53; // RFC 1035 §4.2
 
 /// What the app's resolvers are said to be from.
 const SOURCE: &str = "network";
