@@ -41,6 +41,7 @@ mod run;
 mod sniff;
 mod status;
 pub mod time;
+mod tunnel;
 mod vendors;
 mod who;
 
@@ -77,6 +78,7 @@ enum Command {
     Lists(lists::Lists),
     Report(report::Show),
     Doctor(doctor::Doctor),
+    Tunnel(tunnel::Tunnel),
     Config(config::Config),
 }
 
@@ -133,6 +135,7 @@ impl Command {
             Self::Vendors(vendors) => vendors.run(daemon, page),
             Self::Lists(lists) => lists.run(daemon, page),
             Self::Report(report) => report.run(daemon, page),
+            Self::Tunnel(tunnel) => tunnel.run(daemon, page),
             Self::Config(config) => config.run(page),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -32,7 +32,7 @@ pub(super) struct Run {
     /// routes as `optout tunnel` says; no privilege is needed
     #[arg(long, value_name = "NUMBER", conflicts_with = "tun_socket")]
     tun_fd: Option<RawFd>,
-    /// The same for a TUN that comes over this unix socket (SCM_RIGHTS)
+    /// The same for a TUN that comes from whoever listens at this unix socket
     #[arg(long, value_name = "PATH")]
     tun_socket: Option<PathBuf>,
     /// How optout's own sockets stay out of that TUN: "none", "mark:0x1",

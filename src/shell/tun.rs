@@ -113,14 +113,15 @@ impl Tun {
         self.index
     }
 
-    /// Waits until there may be a packet to take. Take until
+    /// Waits until there may be a packet to take, or the device is gone. Take until
     /// [`io::ErrorKind::WouldBlock`], or this returns at once again.
     ///
     /// # Errors
     ///
     /// If the runtime is shutting down.
     pub async fn readable(&self) -> io::Result<()> {
-        self.device.readable().await.map(|mut ready| ready.retain_ready())
+        let either = Interest::READABLE | Interest::ERROR;
+        self.device.ready(either).await.map(|mut ready| ready.retain_ready())
     }
 
     /// Takes one packet; its length. What does not fit is cut off.
@@ -129,7 +130,14 @@ impl Tun {
     ///
     /// [`io::ErrorKind::WouldBlock`] if there is none, and whatever read(2) says.
     pub fn try_recv(&self, packet: &mut [u8]) -> io::Result<usize> {
-        self.device.try_io(Interest::READABLE, |device| Ok(nix::unistd::read(device, packet)?))
+        let mut read = |device: &OwnedFd| Ok(nix::unistd::read(device, packet)?);
+        match self.device.try_io(Interest::READABLE, &mut read) {
+            // The runtime knows no reading for either reason.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.device.try_io(Interest::ERROR, read)
+            }
+            taken => taken,
+        }
     }
 
     /// Takes one packet without asking the runtime whether there may be one.

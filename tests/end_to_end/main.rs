@@ -10,6 +10,7 @@ mod evasion;
 mod faults;
 mod floods;
 mod full_capture;
+mod handed;
 mod hostile;
 mod integrity;
 mod kills;

@@ -1,6 +1,7 @@
 //! optout itself, running on a machine of the lab.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
@@ -50,16 +51,32 @@ impl Node {
 
     fn start_optout(&self, config: &str, change: impl FnOnce(&mut Command)) -> Daemon<'_> {
         self.configure(config);
+        let mut command = self.program(&["run"]);
+        change(&mut command);
+        self.begin(command)
+    }
+
+    /// Starts a command that becomes `optout run`, and waits until it says that it is
+    /// ready.
+    #[track_caller]
+    pub(crate) fn start_command(&self, command: Command) -> Daemon<'_> {
+        let mut daemon = self.begin(command);
+        daemon.wait_until_ready(START);
+        daemon
+    }
+
+    fn begin(&self, mut command: Command) -> Daemon<'_> {
         let ready = self.dir().join("notify.sock");
         let _ = fs::remove_file(&ready);
         let notified = UnixDatagram::bind(&ready).expect("tmpfs");
+        // Who runs as nobody may say it too.
+        let everyone = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(&ready, everyone).expect("our own socket");
         notified.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout above zero");
         let begun = Instant::now();
-        let mut command = self.program(&["run"]);
         let log = fs::File::create(self.dir().join("optout.log")).expect("tmpfs");
         command.stdout(log.try_clone().expect("a descriptor")).stderr(log);
         command.env("NOTIFY_SOCKET", &ready).env("SSL_CERT_FILE", TRUSTED);
-        change(&mut command);
         let child = command.spawn().expect("nsenter(1) starts");
         Daemon { node: self, child, notified, begun, ready_in: Duration::ZERO }
     }

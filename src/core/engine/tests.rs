@@ -64,8 +64,13 @@ impl Home {
             seed: [7; 32],
             case_randomization: false,
         };
-        let settings =
-            Settings { dns, mtu: 1500, stream_seed: 7, inline: inline::Settings::default() };
+        let settings = Settings {
+            dns,
+            mtu: 1500,
+            stream_seed: 7,
+            puts_back: true,
+            inline: inline::Settings::default(),
+        };
         let policy = Arc::new(Policy::blocking(&["tracker.example.com"]));
         let mut home = Self { engine: Engine::new(&settings, policy), now: Instant::ZERO };
         home.input(Input::Upstreams(vec![([203, 0, 113, 1], 53).into()]));

@@ -87,7 +87,7 @@ impl Led {
     /// Leads the flows of clients to us by rules; what is not as it should be, with
     /// the remedy.
     pub(super) fn capture_by_rules(&mut self, flows: &FlowPlan) -> Vec<String> {
-        self.led = Some(self.routes.surroundings().clone());
+        self.by_rules_around = Some(self.routes.surroundings().clone());
         match self.try_capture_by_rules(flows) {
             Ok(problems) => problems,
             Err(why) => {

@@ -146,7 +146,7 @@ impl Led {
         if flows.scope == Scope::All && !nft::is_there() {
             return self.capture_by_rules(flows);
         }
-        self.led = None;
+        self.by_rules_around = None;
         match self.try_capture_flows(flows) {
             Ok(problems) => problems,
             Err(error) => vec![format!(
@@ -179,7 +179,7 @@ impl Led {
 
     /// Whether what a test found may not hold any more.
     pub(super) fn is_test_stale(&mut self) -> bool {
-        match &self.led {
+        match &self.by_rules_around {
             Some(around) if around != self.routes.surroundings() => true,
             Some(_) => self.routes.leads_by_rules() && self.routes.tracks(),
             None => self.routes.flows().is_some() && self.state_of_filter() != self.tested,

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
@@ -217,7 +217,19 @@ impl From<NetworkOutside> for Outside {
 ///
 /// [`DaemonError::Config`].
 pub fn plan(folders: Folders<'_>) -> Result<TunnelPlan, DaemonError> {
-    let origin = Origin::of_app(folders.config, folders.data);
+    plan_of(&Origin::of_app(folders.config, folders.data))
+}
+
+/// The same for the configuration of a daemon of its own.
+///
+/// # Errors
+///
+/// [`DaemonError::Config`].
+pub fn plan_of_file(config: Option<PathBuf>) -> Result<TunnelPlan, DaemonError> {
+    plan_of(&Origin::of_file(config))
+}
+
+fn plan_of(origin: &Origin) -> Result<TunnelPlan, DaemonError> {
     let config = origin.read()?;
     let state = State::look(&config.state_dir).unwrap_or_default();
     let rulebook = Rulebook::read(&config, origin.named(), &state, || {})?;

@@ -48,6 +48,11 @@ impl Handed {
         of_tunnel.chain(outside.iter().copied()).collect()
     }
 
+    /// Whether it is the resolver that programs ask in the tunnel.
+    pub(super) fn is_ours(&self, resolver: IpAddr) -> bool {
+        self.plan.resolvers.contains(&resolver)
+    }
+
     pub(super) fn send(&self, packet: &[u8]) {
         if let Some(tun) = &self.tun {
             // What the kernel does not take is lost, as on any link.

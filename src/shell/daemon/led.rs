@@ -43,7 +43,7 @@ pub(super) struct Led {
     /// packet filter, and the network.
     pub(super) tested: Option<(u32, Surroundings)>,
     /// What the network was like when flows were last to be led to us by rules.
-    pub(super) led: Option<Surroundings>,
+    pub(super) by_rules_around: Option<Surroundings>,
     /// Why clients on the local link are not covered.
     listener_problem: Option<String>,
 }
@@ -84,7 +84,7 @@ impl Led {
             ends: Ends::default(),
             tests: 0,
             tested: None,
-            led: None,
+            by_rules_around: None,
             listener_problem,
         })
     }

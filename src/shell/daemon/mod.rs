@@ -32,7 +32,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-pub use self::embedded::{Embedded, EmbeddedError, Folders, NetworkOutside, plan};
+pub use self::embedded::{Embedded, EmbeddedError, Folders, NetworkOutside, plan, plan_of_file};
 pub use self::error::DaemonError;
 use self::lists::Lists;
 use self::network::{Ears, Network};

@@ -171,10 +171,17 @@ impl Network {
                 address: found.address,
                 source: found.source.display().to_string(),
             };
-            return system.iter().map(known).collect();
+            let others = system.iter().filter(|found| !self.is_ours(found.address.ip()));
+            return others.map(known).collect();
         }
         let named = |&address: &SocketAddr| Known { address, source: "config".into() };
         self.configured.iter().map(named).collect()
+    }
+
+    /// Whether it is the resolver that programs ask in our tunnel. The system may have
+    /// been told to ask it; we would ask ourselves.
+    fn is_ours(&self, resolver: IpAddr) -> bool {
+        matches!(&self.way, Way::Handed(handed) if handed.is_ours(resolver))
     }
 
     /// Their addresses alone.
@@ -200,7 +207,11 @@ impl Network {
             Way::Handed(handed) => handed.problems(),
         };
         if self.configured.is_empty() {
-            problems.extend(self.outside.borrow().found.problem.clone());
+            let outside = self.outside.borrow();
+            problems.extend(outside.found.problem.clone());
+            if outside.found.problem.is_none() && self.upstreams().is_empty() {
+                problems.push(ONLY_OURS.into());
+            }
         }
         problems
     }
@@ -268,6 +279,9 @@ impl Daemon {
         self.problems.set("prefixes", problem.map(|error| error.to_string()));
     }
 }
+
+const ONLY_OURS: &str = "no resolver to pass questions to: the system was told of optout's own \
+                         alone; name upstreams in the configuration";
 
 /// Tells of the system's resolvers as they change.
 pub(super) async fn tell_resolvers(mut resolvers: Watcher, tell: watch::Sender<Outside>) {

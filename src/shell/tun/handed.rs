@@ -145,9 +145,8 @@ fn check(device: BorrowedFd<'_>) -> Result<String, HandedError> {
     if flags & libc::IFF_TUN == 0 {
         return Err(HandedError::Other("a TAP, which carries frames"));
     }
-    if flags & libc::IFF_NO_PI == 0 {
-        return Err(HandedError::Other("a TUN with a header before each packet"));
-    }
+    // Whether there is a header before each packet (IFF_NO_PI) is not told: the bit says
+    // something else here (IFF_NOFILTER, linux/if_tun.h).
     if flags & libc::IFF_VNET_HDR != 0 {
         return Err(HandedError::Other("a TUN with virtio headers"));
     }

@@ -1,0 +1,71 @@
+"""Opens a TUN and hands it to a program, as somebody does who is not optout.
+
+hand_over.py NAME ADDRESSES ROUTES KIND PROGRAM [ARGUMENT...]
+
+Makes the device NAME up with these addresses and routes (comma-separated) and then
+becomes PROGRAM, in whose arguments TUN stands for the descriptor's number, or SOCKET for
+a unix socket that hands it over. KIND is what is handed over: tun, tap, headers (a TUN
+with virtio headers), closed, file, or tun:MTU.
+"""
+
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+import sys
+
+TUNSETIFF = 0x400454CA  # linux/if_tun.h
+IFF_TUN, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 1, 2, 0x1000, 0x4000
+
+
+def main():
+    name, addresses, routes, kind, *program = sys.argv[1:]
+    kind, _, mtu = kind.partition(":")
+    device = os.open("/dev/null", os.O_RDWR) if kind == "file" else opened(name, kind)
+    if kind not in ("file", "tap"):
+        set_up(name, mtu or "1500", addresses.split(","), routes.split(","))
+    if kind == "closed":
+        os.close(device)
+    else:
+        os.set_inheritable(device, True)
+    if "SOCKET" in program:
+        serve(device)
+    program = [{"TUN": str(device), "SOCKET": SOCKET}.get(word, word) for word in program]
+    os.execvp(program[0], program)
+
+
+def opened(name, kind):
+    flags = IFF_TAP | IFF_NO_PI if kind == "tap" else IFF_TUN
+    flags |= IFF_NO_PI | (IFF_VNET_HDR if kind == "headers" else 0)
+    device = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+    return device
+
+
+def set_up(name, mtu, addresses, routes):
+    run = lambda *words: subprocess.run(["ip", *words], check=True)
+    run("link", "set", name, "mtu", mtu, "up")
+    for address in addresses:
+        run("address", "add", address, "dev", name, *(["nodad"] if ":" in address else []))
+    for route in routes:
+        run("route", "replace", route, "dev", name)
+
+
+def serve(device):
+    """Hands the device to whoever connects, from a process of its own."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(SOCKET)
+    os.chmod(SOCKET, 0o777)
+    listener.listen()
+    if os.fork() == 0:
+        peer, _ = listener.accept()
+        socket.send_fds(peer, [b"x"], [device])
+        os._exit(0)
+    os.close(device)
+
+
+SOCKET = "/run/optout-tun.sock"
+
+if __name__ == "__main__":
+    main()
