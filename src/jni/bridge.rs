@@ -100,6 +100,20 @@ impl App for Java {
     }
 }
 
+impl Drop for Java {
+    /// The reference is given back by a thread that the machine knows.
+    fn drop(&mut self) {
+        let bridge = std::mem::replace(&mut self.bridge, Global::null());
+        let given_back = self.machine.attach_current_thread(|_| {
+            drop(bridge);
+            Ok::<_, errors::Error>(())
+        });
+        if let Err(error) = given_back {
+            log::debug!("the app's bridge stays in memory: {error}");
+        }
+    }
+}
+
 impl fmt::Debug for Java {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Java").finish_non_exhaustive()

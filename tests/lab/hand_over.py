@@ -3,13 +3,15 @@
 hand_over.py NAME ADDRESSES ROUTES KIND PROGRAM [ARGUMENT...]
 
 Makes the device NAME up with these addresses and routes (comma-separated) and then
-becomes PROGRAM, in whose arguments TUN stands for the descriptor's number, or SOCKET for
-a unix socket that hands it over. KIND is what is handed over: tun, tap, headers (a TUN
-with virtio headers), closed, file, or tun:MTU.
+becomes PROGRAM. In its arguments TUN stands for the descriptor's number, SOCKET for a
+unix socket that hands it over, SPARE for the number of a second TUN that is called spare0
+and is down, and COPIES for the first of a thousand copies of the descriptor. KIND is what
+is handed over: tun, tap, headers (a TUN with virtio headers), closed, file, or tun:MTU.
 """
 
 import fcntl
 import os
+import resource
 import socket
 import struct
 import subprocess
@@ -31,7 +33,13 @@ def main():
         os.set_inheritable(device, True)
     if "SOCKET" in program:
         serve(device)
-    program = [{"TUN": str(device), "SOCKET": SOCKET}.get(word, word) for word in program]
+    words = {"TUN": device, "SOCKET": SOCKET}
+    if "SPARE" in program:
+        words["SPARE"] = opened("spare0", "tun")
+        os.set_inheritable(words["SPARE"], True)
+    if "COPIES" in program:
+        words["COPIES"] = copies(device)
+    program = [str(words.get(word, word)) for word in program]
     os.execvp(program[0], program)
 
 
@@ -52,6 +60,15 @@ def set_up(name, mtu, addresses, routes):
         run("route", "replace", route, "dev", name)
 
 
+def copies(device):
+    """A thousand copies whose numbers follow one another; the first."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, 4096), limit))
+    for number in range(COPIES, COPIES + 1000):
+        os.dup2(device, number)
+    return COPIES
+
+
 def serve(device):
     """Hands the device to whoever connects, from a process of its own."""
     listener = socket.socket(socket.AF_UNIX)
@@ -66,6 +83,7 @@ def serve(device):
 
 
 SOCKET = "/run/optout-tun.sock"
+COPIES = 1000  # above what the program opens for itself
 
 if __name__ == "__main__":
     main()

@@ -60,7 +60,7 @@ use crate::shell::protect::{self, Protector};
 use crate::shell::rulebook::Rulebook;
 use crate::shell::state::{State, StateFile};
 use crate::shell::tun::{self, HandedError, Tun};
-use crate::shell::upstream::{Reply, Upstreams};
+use crate::shell::upstream::{AskError, Reply, Upstreams};
 
 /// How to run.
 #[derive(Clone, Debug, Default)]
@@ -353,9 +353,15 @@ impl Daemon {
             () = readable(tun), if !packets_last => Woken::Packets,
             reply = self.upstreams.next() => {
                 let input = match reply {
-                    Reply::Answer { ask, message } => Input::Answer { ask, message },
+                    Reply::Answer { ask, message } => {
+                        self.problems.end("protect");
+                        Input::Answer { ask, message }
+                    }
                     Reply::Failed { ask, error } => {
                         log::debug!("no answer: {error}");
+                        if let AskError::Protect(_) = error {
+                            self.problems.set("protect", Some(error.to_string()));
+                        }
                         Input::AskFailed { ask }
                     }
                 };

@@ -30,6 +30,13 @@ impl Problems {
         }
     }
 
+    /// The problems of `place`, if there were any, are over.
+    pub(super) fn end(&mut self, place: &'static str) {
+        if self.by_place.get(place).is_some_and(|problems| !problems.is_empty()) {
+            self.set(place, None);
+        }
+    }
+
     fn all(&self) -> impl Iterator<Item = String> {
         self.by_place.values().flatten().cloned()
     }

@@ -23,7 +23,7 @@ public interface Bridge {
 
     /**
      * Something changed that the user may want to see. JSON: {@code {"state": "on", "problems":
-     * ["…"], "plan_changed": false}}. With {@code plan_changed}, another tunnel is needed for what
+     * ["…"], "plan_changed": false, "has_tunnel": true}}. With {@code plan_changed}, another tunnel is needed for what
      * {@link Engine#plan} says now; hand it in with {@link Engine#replaceTunnel}.
      *
      * <p>Never called while nothing happens; counters are asked for with {@link Engine#control}.

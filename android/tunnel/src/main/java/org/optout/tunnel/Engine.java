@@ -14,7 +14,7 @@ public final class Engine {
     /**
      * What has to be asked of the system so that the right packets come to the engine, as JSON:
      *
-     * <pre>{"addresses": ["198.18.0.1/32", …], "resolvers": ["198.18.0.53", …],
+     * <pre>{"addresses": ["198.18.0.1", …], "resolvers": ["198.18.0.53", …],
      *  "routes": ["198.18.0.0/15", …], "mtu": 1500}</pre>
      *
      * Works whether or not the engine runs, and reads the same folders as {@link #start}.
@@ -25,14 +25,18 @@ public final class Engine {
      * Starts the engine on a TUN that is open, and returns when it answers. The descriptor is the
      * engine's from the call on, whatever comes of it.
      *
-     * @param tunnel what {@code ParcelFileDescriptor.detachFd()} gave
+     * @param tunnel what {@code ParcelFileDescriptor.detachFd()} gave; or −1, and the engine
+     *     waits for one, and can be asked and told everything meanwhile
      * @param configDir where {@code optout.toml} may be
      * @param dataDir where the journal, the lists and the state are
      */
     public static native void start(int tunnel, String configDir, String dataDir, Bridge bridge)
             throws EngineException;
 
-    /** Goes on with another TUN in the stead of the one before. It is the engine's from now on. */
+    /**
+     * Goes on with another TUN in the stead of the one before, or with none for −1. It is the
+     * engine's from now on.
+     */
     public static native void replaceTunnel(int tunnel) throws EngineException;
 
     /** Stops, and returns when nothing of the engine is left. No engine: nothing happens. */
