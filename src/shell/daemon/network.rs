@@ -80,8 +80,8 @@ impl Network {
         let monitor = Monitor::open().map_err(DaemonError::system("watch the network"))?;
         let (change, changed) = mpsc::channel(1);
         let routes = Routes::set_up(plan.clone(), &tun)?;
-        let resolvers =
-            Watcher::open(Places::default()).map_err(DaemonError::system("watch resolv.conf"))?;
+        let places = Places { main: config.resolv_conf.clone(), ..Places::default() };
+        let resolvers = Watcher::open(places).map_err(DaemonError::system("watch resolv.conf"))?;
         let (find, found) = watch::channel(resolvers.found().clone());
         // Tasks of their own: they wait for a change to settle, and the loop
         // would break that off with every packet.

@@ -19,6 +19,7 @@ pub(super) fn examine(facts: &Facts) -> Vec<Check> {
     checks.push(bypass(facts));
     checks.extend(facts.resolver_use.as_ref().map(ResolverUse::check));
     checks.extend(lists(facts));
+    checks.extend(facts.android.iter().flat_map(|android| android.examine(facts.rules())));
     checks.push(clock(facts));
     checks
 }
@@ -84,7 +85,10 @@ fn daemon(facts: &Facts) -> Vec<Check> {
     let status = match &facts.daemon {
         Reached::Running(status) => status,
         Reached::NotRunning => {
-            let fix = "`sudo systemctl start optout` or `sudo optout run`";
+            let fix = match facts.android {
+                Some(_) => "enable its module and restart the phone, or press its action button",
+                None => "`sudo systemctl start optout` or `sudo optout run`",
+            };
             return vec![problem(name, "optout is not running", fix)];
         }
         Reached::Unasked(why) => return vec![problem(name, why, SUDO)],

@@ -197,7 +197,7 @@ android 1000 0 /data/system platform:privapp:targetSdkVersion=34 none 0 34 1
             (1_099_017, None, Some("android:isolated")),
             (10200, Some(&app), Some("ample.shop:push")), // installed a moment ago
             (10200, None, None),
-            (u32::MAX, None, Some("android:isolated")),
+            (u32::MAX, None, None),
         ] {
             assert_eq!(packages.name(uid, program).as_deref(), want, "{uid} {program:?}");
         }

@@ -1,0 +1,30 @@
+#!/system/bin/sh
+# Follows the network: when netd changes its routing rules, as it does when the default
+# network is another, the resolvers are looked up anew. Between two changes it waits in
+# a read. Ends with the pipe, or with TERM from service.sh.
+MODDIR=${0%/*}
+# shellcheck source=android/magisk/module.sh
+. "$MODDIR/module.sh"
+
+# A handover is a dozen changes within a second: one look for all of them. Changes that
+# come while it looks ask for another.
+look_soon() {
+    [ ! -e "$RUN/pending" ] || return
+    : >"$RUN/pending"
+    {
+        sleep 1
+        rm -f "$RUN/pending"
+        sh "$MODDIR/resolvers.sh"
+        trim_log
+        describe
+    } &
+}
+
+mkfifo "$RUN/changes" 2>/dev/null
+"$IP" monitor rule >"$RUN/changes" 2>/dev/null &
+monitor=$!
+# shellcheck disable=SC2064 # the number as it is now
+trap "kill $monitor 2>/dev/null; rm -f '$RUN/changes'; exit 0" TERM INT
+# TERM comes through at once only while a shell waits and does not read.
+while read -r _; do look_soon; done <"$RUN/changes" &
+wait $!
