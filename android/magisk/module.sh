@@ -36,10 +36,10 @@ daemon_pid() {
     [ "$(readlink "/proc/$pid/exe" 2>/dev/null)" = "$(readlink -f "$MODDIR/optout")" ] && echo "$pid"
 }
 
-# The process of service.sh.
-service_pid() {
-    pid=$(cat "$RUN/service.pid" 2>/dev/null) || return 1
-    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q "optout/service.sh" && echo "$pid"
+# script_pid NAME: the process of NAME.sh.
+script_pid() {
+    pid=$(cat "$RUN/$1.pid" 2>/dev/null) || return 1
+    tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q "optout/$1.sh" && echo "$pid"
 }
 
 # on, off, paused; or stopped, where nobody answers.

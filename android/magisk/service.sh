@@ -11,8 +11,10 @@ LONGEST_PAUSE=300
 STEADY=600      # who ran that long did not crash at the start
 
 main() {
-    [ -z "$(service_pid)" ] || exit 0
+    [ -z "$(script_pid service)" ] || exit 0
     prepare
+    # One that outlived its service.
+    old=$(script_pid network) && kill "$old"
     rm -f "$RUN/optout.pid" "$RUN/pending"
     echo $$ >"$RUN/service.pid"
     trap stop TERM INT
@@ -21,7 +23,7 @@ main() {
     link_command
     sh "$MODDIR/resolvers.sh"
     # Apart, so that its waiting for the kernel is not ours for the daemon.
-    sh "$MODDIR/network.sh" "$$" &
+    sh "$MODDIR/network.sh" &
     network=$!
     supervise
     stop

@@ -7,7 +7,7 @@ MODDIR=${0%/*}
 
 # The daemon takes its rules along when it is told to stop.
 stop_all() {
-    for pid in $(service_pid) $(daemon_pid); do
+    for pid in $(script_pid service) $(script_pid network) $(daemon_pid); do
         kill "$pid" 2>/dev/null
     done
     for _ in 1 2 3 4 5 6 7 8 9 10; do

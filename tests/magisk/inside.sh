@@ -157,6 +157,12 @@ crash_and_return() {
     passes "$VENDOR" || return
     within 15 another "$old" && within 10 is_stopped "$VENDOR"
 }
+second_crash() {
+    local old
+    old=$(daemon)
+    kill -9 "$old"
+    within 15 another "$old" && grep -q "again in 2 s" "$PHONE/data/adb/optout/optout.log"
+}
 another() { [ "$(daemon)" != "$1" ] && runs; }
 
 changes_network() {
@@ -184,6 +190,34 @@ no_vpn() {
 }
 vpn_for_all() { vpn 0-99999 && follows 203.0.113.53 && holds "$(command_ doctor)" "a VPN app is up"; }
 vpn_for_some() { vpn 10200-10300 && follows 198.51.100.53; }
+
+# reads TEXT WANTED...: the resolvers that are found in what dumpsys says of wlan0.
+reads() {
+    local text=$1 wanted
+    shift
+    cp "$PHONE/data/dumpsys" "$WORK/dumpsys"
+    printf '%b\n' "$text" >"$PHONE/data/dumpsys"
+    script resolvers.sh
+    cp "$WORK/dumpsys" "$PHONE/data/dumpsys"
+    wanted=$(printf 'nameserver %s\n' "$@")
+    is "$(resolvers)" "$wanted"
+}
+
+gives_up_and_begins_again() {
+    echo 'nonsense = 1' >>"$PHONE/data/adb/optout/optout.toml"
+    kill -9 "$(daemon)"
+    within 10 described "[stopped]" || return
+    within 10 gone || return
+    sed -i /nonsense/d "$PHONE/data/adb/optout/optout.toml"
+    holds "$(script action.sh)" "optout is on" && within 10 described "[on, "
+}
+
+# Everything killed at once, so that nothing could be put in order.
+kill_all() {
+    # shellcheck disable=SC2046 # numbers
+    kill -9 $(processes) "$(daemon)"
+    within 5 gone && holds "$(ip rule)" "proto 235"
+}
 
 doctor_says() { holds "$(command_ doctor)" "$1"; }
 
@@ -259,8 +293,22 @@ rm "$PHONE/data/dmesg"
 
 default_network wlan0 192.0.2.53 rmnet0 198.51.100.53
 within 10 follows 192.0.2.53
+lp='lp{{InterfaceName: wlan0 LinkAddresses: [ 192.0.2.2/24 ]'
+check "resolvers: several, and one of the link" reads \
+    "$lp DnsAddresses: [ /192.0.2.7,/fe80::1%wlan0,/2001:db8::53 ] Domains: x}}" 192.0.2.7 fe80::1%wlan0 2001:db8::53
+check "resolvers: as Android 7 writes them" reads \
+    'LinkProperties{InterfaceName: wlan0 Routes: [0.0.0.0/0 -> 192.0.2.1 wlan0,] DnsAddresses: [192.0.2.8,192.0.2.9,] Domains: }' \
+    192.0.2.8 192.0.2.9
+check "resolvers: of this network and of no other" reads \
+    "lp{{InterfaceName: wlan01 DnsAddresses: [ /192.0.2.6 ]}}\n$lp DnsAddresses: [ ]}}\n$lp DnsAddresses: [ /192.0.2.7 ]}}" 192.0.2.7
+check "resolvers: what is no address is none" reads \
+    "$lp DnsAddresses: [ /192.0.2.7,/\$(reboot),nameserver,dns.example/192.0.2.8,;id ]}}" 192.0.2.7 192.0.2.8
+check "resolvers: where none is named what was known stays" reads "$lp DnsAddresses: [" 192.0.2.7 192.0.2.8
+script resolvers.sh
 check "after a crash it comes again" crash_and_return
 check "the log says so" grep -q "ended with code 137; again in 1 s" "$PHONE/data/adb/optout/optout.log"
+check "after another it takes longer" second_crash
+check "with a wrong configuration it gives up, until the action button" gives_up_and_begins_again
 check "uninstalling leaves nothing" nothing_is_left
 
 mkdir -p "$PHONE/data/adb/ksu/bin"
@@ -272,6 +320,9 @@ touch "$PHONE/data/adb/optout/keep"
 script uninstall.sh
 check "who wants to keeps the journal" test -e "$PHONE/data/adb/optout/state"
 rm "$PHONE/data/adb/optout/keep"
+start_service
+within 20 runs
+check "killed with all its scripts it leaves rules" kill_all
 check "KernelSU: uninstalling leaves nothing" nothing_is_left
 
 echo "$passed passed, $failed failed"

@@ -13,9 +13,9 @@ use super::{Check, State};
 /// What is particular to Android.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Android {
-    /// Whether SELinux forbids, or only records; `None` if it does not say.
+    /// Whether `SELinux` forbids, or only records; `None` if it does not say.
     pub enforcing: Option<bool>,
-    /// What SELinux takes us for, `u:r:magisk:s0`.
+    /// What `SELinux` takes us for, `u:r:magisk:s0`.
     pub context: Option<String>,
     /// What was lately denied to us.
     pub denials: Vec<Denial>,
@@ -68,24 +68,24 @@ impl Android {
 
     fn policy(&self) -> Vec<Check> {
         let name = "selinux";
-        let context = self.context.as_deref().unwrap_or("an unknown context");
         if self.enforcing != Some(true) {
             let said = "SELinux forbids nothing here: it is off or only records";
             return vec![check(name, State::Ok, said.into(), None)];
         }
-        let mut checks: Vec<_> = self.denials.iter().map(Denial::check).collect();
-        let domain = domain(context);
-        if !checks.is_empty() {
-        } else if ROOT_DOMAINS.contains(&domain) {
-            let said =
-                format!("optout runs as {context}, to which SELinux forbids nothing of note");
-            checks.push(check(name, State::Ok, said, None));
-        } else {
+        if !self.denials.is_empty() {
+            return self.denials.iter().map(Denial::check).collect();
+        }
+        let judge = |context: &String| {
+            if ROOT_DOMAINS.contains(&domain(context)) {
+                let said =
+                    format!("SELinux takes this for {context}, and denied it nothing lately");
+                return check(name, State::Ok, said, None);
+            }
             let said = format!("this runs as {context}, which may not do what optout needs");
             let fix = "run it from the root manager's shell (`su -c optout doctor`)";
-            checks.push(check(name, State::Warning, said, Some(fix.into())));
-        }
-        checks
+            check(name, State::Warning, said, Some(fix.into()))
+        };
+        self.context.iter().map(judge).collect()
     }
 
     fn private_dns(&self) -> Option<Check> {
@@ -327,7 +327,8 @@ mod tests {
         assert_eq!(state(android(None)), State::Ok);
         let shell = Android { context: Some("u:r:shell:s0".into()), ..android(None) };
         assert_eq!(state(shell.clone()), State::Warning);
-        assert_eq!(state(Android { enforcing: Some(false), ..shell }), State::Ok);
+        assert_eq!(state(Android { enforcing: Some(false), ..shell.clone() }), State::Ok);
+        assert!(Android { context: None, ..shell }.examine(&[]).is_empty(), "nothing is known");
     }
 
     #[test]

@@ -222,4 +222,4 @@ const PACKAGES: &str = "/data/system/packages.list";
 
 /// How long the tables are read until the kernel is asked again. What it cannot do it
 /// learns by a module at most.
-const RETRY: Duration = Duration::from_secs(60 * 60);
+const RETRY: Duration = Duration::from_hours(1);

@@ -241,8 +241,8 @@ android 1000 0 /data/system platform:privapp:targetSdkVersion=34 none 0 34 1
         let names = parse(endless().collect::<Vec<u8>>().as_slice());
         assert_eq!(names.len(), 1);
         assert!(parse(BufReader::new(io::repeat(b'a'))).is_empty());
-        let many: String = (0..50).map(|n| format!("com.n{n:02} 10001\n")).collect();
-        let named = parse(many.as_bytes());
-        assert_eq!(named.get(&10001).map(AsRef::as_ref), Some("com.n00,com.n01,com.n02,com.n03"));
+        let many: Vec<_> = (0..50).map(|n| format!("com.n{n:02} 10001")).collect();
+        let names = parse(many.join("\n").as_bytes());
+        assert_eq!(names.get(&10001).map(AsRef::as_ref), Some("com.n00,com.n01,com.n02,com.n03"));
     }
 }
