@@ -166,6 +166,7 @@ second_crash() {
 another() { [ "$(daemon)" != "$1" ] && runs; }
 
 changes_network() {
+    sleep 2 # nothing else is under way
     local begun=${EPOCHREALTIME/./}
     default_network rmnet0 198.51.100.53 wlan0 192.0.2.53
     within 10 follows 198.51.100.53 || return
@@ -180,15 +181,22 @@ vpn() {
     ip link set tun0 up
     ip route add default dev tun0 table "$(table tun0)"
     agent tun0 203.0.113.53 >>"$PHONE/data/dumpsys"
+    ip rule add priority 16000 fwmark 0x10066/0x1ffff iif lo uidrange "$1" lookup "$(table tun0)"
     ip rule add priority 13000 fwmark 0x0/0x20000 iif lo uidrange "$1" lookup "$(table tun0)"
     sleep 2.5
 }
 no_vpn() {
     ip rule del priority 13000
+    ip rule del priority 16000 fwmark 0x10066/0x1ffff
     ip link del tun0
     sed -i /tun0/d "$PHONE/data/dumpsys"
 }
-vpn_for_all() { vpn 0-99999 && follows 203.0.113.53 && holds "$(command_ doctor)" "a VPN app is up"; }
+# The network under the VPN is left alone then: by it the VPN looks for its own server.
+vpn_for_all() {
+    vpn 0-99999 && follows 203.0.113.53 && holds "$(command_ doctor)" "a VPN app is up" &&
+        is "$(netd_asks "$VENDOR" 198.51.100.53 0xe0065)" 203.0.113.80 &&
+        holds "$(netd_asks "$VENDOR" 203.0.113.53 0xe0066)" 198.18.
+}
 vpn_for_some() { vpn 10200-10300 && follows 198.51.100.53; }
 
 # reads TEXT WANTED...: the resolvers that are found in what dumpsys says of wlan0.
@@ -264,6 +272,7 @@ check "the state is shown" within 10 described "[on, "
 check "no rule of ours comes after netd's first" bash -c "! ip rule | awk -F: '/proto 235/ && \$1 >= 10000' | grep ."
 check "what netd asks for is stopped" is_stopped "$VENDOR"
 check "what netd asks for passes" passes www.ordinary.example
+check "what is for another network goes there, past us" is "$(netd_asks "$VENDOR" 198.51.100.53 0xe0065)" 203.0.113.80
 check "our own questions leave by the default network" asked_upstream www.ordinary.example 192.0.2.2
 check "the app is named that went to the sinkhole" app_is_named
 check "between two events the scripts sleep" sleeps

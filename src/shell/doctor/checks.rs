@@ -258,8 +258,9 @@ fn maker(rule: &PolicyRule) -> &'static str {
 /// else what the configuration says. Rules that steer ask for a value, too.
 pub(super) fn our_mark(rules: &[PolicyRule], ours: &Ours) -> u32 {
     let in_force = rules.iter().filter(|rule| rule.origin == ORIGIN);
-    let excepted = in_force.filter_map(|rule| rule.mark).find(|(value, _)| *value == 0);
-    excepted.map_or(ours.mark, |(_, mask)| mask)
+    let excepted = in_force.filter_map(|rule| rule.mark).filter(|(value, _)| *value == 0);
+    // Some look at more bits, those that netd has for networks.
+    excepted.map(|(_, mask)| mask).reduce(|one, other| one & other).unwrap_or(ours.mark)
 }
 
 /// A rule of others that leads to a table of ours, which a start refuses to share.

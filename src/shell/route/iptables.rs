@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Plan;
+use super::{Plan, RouteError, Routes, kernel};
 
 /// The names of iptables(8) for IPv4 and IPv6.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +32,54 @@ pub(super) struct Chains {
 impl Default for Programs {
     fn default() -> Self {
         Self { v4: "iptables", v6: "ip6tables" }
+    }
+}
+
+impl Routes {
+    /// Has iptables mark the questions of this host, if that is needed and nftables does
+    /// not: where rules know no ports, and where a strict reverse path filter would drop
+    /// what upstreams answer because a rule by port leads questions to us.
+    pub(super) fn mark_by_iptables(&mut self) -> Result<(), RouteError> {
+        if self.filter.is_some() {
+            self.marking = None;
+            return Ok(());
+        }
+        if self.marking.is_some() {
+            self.filter_problem = self.missing_beside_iptables();
+            return Ok(());
+        }
+        if self.know_ports && !self.drops_answers()? {
+            return Ok(());
+        }
+        let device = nix::net::if_::if_indextoname(self.device)
+            .map(|name| name.to_string_lossy().into_owned())
+            .map_err(|error| kernel("read the name of the TUN device", error.into()))?;
+        match Chains::make(self.programs, &self.plan, self.around.has_v6, &device) {
+            Ok(chains) => {
+                log::info!("route: questions of this host are marked by iptables");
+                self.marking = Some(chains);
+                self.filter_problem = self.missing_beside_iptables();
+                Ok(())
+            }
+            Err(why) if !self.know_ports => Err(RouteError::KernelTooOld { why }),
+            Err(why) => {
+                log::debug!("route: no marks by iptables: {why}");
+                Ok(())
+            }
+        }
+    }
+
+    /// What marks of iptables leave out.
+    fn missing_beside_iptables(&self) -> Option<String> {
+        let what = match (self.plan.forwarded, self.know_ports) {
+            (false, _) => return None,
+            (true, true) => "questions that clients send to this host's own address",
+            (true, false) => "questions of clients",
+        };
+        Some(format!(
+            "not covered are {what}: the kernel has no nftables, and iptables marks those of this \
+             host alone; Linux 5.12 or newer with nftables is needed"
+        ))
     }
 }
 

@@ -20,6 +20,7 @@ mod flows;
 mod iptables;
 mod links;
 pub mod monitor;
+mod netd;
 mod rules;
 mod self_test;
 mod sweep;
@@ -410,7 +411,8 @@ impl Routes {
         // Their rules say a port, always.
         let none = Vec::new();
         let clients = if self.know_ports { &self.around.client_prefixes } else { &none };
-        let mut rules = rules::wanted(&self.plan, has_v6, clients, steered);
+        let host = rules::Host { steered, networks: &self.around.networks };
+        let mut rules = rules::wanted(&self.plan, has_v6, clients, host);
         if self.flows.is_some() {
             rules.extend(rules::for_flows(&self.plan, has_v6));
         }
@@ -419,52 +421,6 @@ impl Routes {
         }
         rules::reconcile(&mut self.netlink, &self.plan, &rules)
             .map_err(|error| kernel("set our routing rules", error))
-    }
-
-    /// Has iptables mark the questions of this host, if that is needed and nftables does
-    /// not: where rules know no ports, and where a strict reverse path filter would drop
-    /// what upstreams answer because a rule by port leads questions to us.
-    fn mark_by_iptables(&mut self) -> Result<(), RouteError> {
-        if self.filter.is_some() {
-            self.marking = None;
-            return Ok(());
-        }
-        if self.marking.is_some() {
-            self.filter_problem = self.missing_beside_iptables();
-            return Ok(());
-        }
-        if self.know_ports && !self.drops_answers()? {
-            return Ok(());
-        }
-        let device = nix::net::if_::if_indextoname(self.device)
-            .map(|name| name.to_string_lossy().into_owned())
-            .map_err(|error| kernel("read the name of the TUN device", error.into()))?;
-        match iptables::Chains::make(self.programs, &self.plan, self.around.has_v6, &device) {
-            Ok(chains) => {
-                log::info!("route: questions of this host are marked by iptables");
-                self.marking = Some(chains);
-                self.filter_problem = self.missing_beside_iptables();
-                Ok(())
-            }
-            Err(why) if !self.know_ports => Err(RouteError::KernelTooOld { why }),
-            Err(why) => {
-                log::debug!("route: no marks by iptables: {why}");
-                Ok(())
-            }
-        }
-    }
-
-    /// What marks of iptables leave out.
-    fn missing_beside_iptables(&self) -> Option<String> {
-        let what = match (self.plan.forwarded, self.know_ports) {
-            (false, _) => return None,
-            (true, true) => "questions that clients send to this host's own address",
-            (true, false) => "questions of clients",
-        };
-        Some(format!(
-            "not covered are {what}: the kernel has no nftables, and iptables marks those of this \
-             host alone; Linux 5.12 or newer with nftables is needed"
-        ))
     }
 
     /// Makes the packet-filter table, or says why there is none.

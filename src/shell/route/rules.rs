@@ -10,6 +10,7 @@ use rtnetlink::packet_route::rule::{
 use rtnetlink::packet_route::{IpProtocol, RouteNetlinkMessage};
 
 use super::links::family;
+use super::netd::NET_ID;
 use super::{FAR_V4, FAR_V6, FlowPlan, Plan, TAG, prefix};
 use crate::core::flow::Protocol;
 use crate::core::prefix::Prefix;
@@ -52,23 +53,44 @@ pub(crate) struct Round<'a> {
     pub tests: bool,
 }
 
-/// The rules of both families that divert what the plan names. `steered`: nft
-/// marks the questions of this host; otherwise they are known by their port.
-pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix], steered: bool) -> Vec<Rule> {
-    let families = [false, true].into_iter().filter(|&v6| has_v6 || !v6);
-    families.flat_map(|v6| of_family(plan, v6, clients, steered)).collect()
+/// How the questions of this host are known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Host<'a> {
+    /// The packet filter marks them; otherwise they are known by their port.
+    pub steered: bool,
+    /// Those of these networks alone, and of none in particular; all, if it is empty.
+    pub networks: &'a [u32],
 }
 
-fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Rule> {
+/// The rules of both families that divert what the plan names.
+pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix], host: Host<'_>) -> Vec<Rule> {
+    let families = [false, true].into_iter().filter(|&v6| has_v6 || !v6);
+    families.flat_map(|v6| of_family(plan, v6, clients, host)).collect()
+}
+
+/// The rules for the questions of this host.
+fn of_host(plan: &Plan, base: &Rule, host: Host<'_>) -> Vec<Rule> {
+    let steer = if host.steered { plan.steer } else { 0 };
+    let mut marks = vec![(steer, plan.mark | steer)];
+    if !host.networks.is_empty() {
+        let numbers = std::iter::once(0).chain(host.networks.iter().copied());
+        marks = numbers.map(|number| (steer | number, plan.mark | steer | NET_ID)).collect();
+    }
+    let rule = |mark| Rule { mark, ..base.clone() }.of_host();
+    let by_port = |mark| {
+        PROTOCOLS.map(|protocol| Rule { protocol, ports: Some(QUESTIONS), ..rule(mark) }).to_vec()
+    };
+    let of_mark = |mark| if host.steered { vec![rule(mark)] } else { by_port(mark) };
+    marks.into_iter().flat_map(of_mark).collect()
+}
+
+fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], own: Host<'_>) -> Vec<Rule> {
     let [host, others, past, client, address] = [0, 1, 2, 3, 4].map(|step| plan.priority + step);
     let base = Rule { priority: host, table: plan.dns_table, ..Rule::of(plan, v6) };
     // First what leads packets past the rules of the clients, and where that leads to;
     // those come last. They know no ports: alone they would divert all that clients send.
     let mut rules = vec![Rule { table: plan.address_table, priority: address, ..base.clone() }];
-    if steered {
-        let mark = (plan.steer, plan.mark | plan.steer);
-        rules.push(Rule { mark, ..base.clone() }.of_host());
-    }
+    rules.extend(of_host(plan, &base, own));
     // An own address may be in a client's prefix. Then the answers of our
     // upstreams would fail a strict reverse path filter, as `nft` tells.
     let goto = |priority, to| Rule { priority, goto: Some(to), table: 0, ..base.clone() };
@@ -81,9 +103,6 @@ fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Ru
     }
     for protocol in PROTOCOLS {
         let ports = Some(QUESTIONS);
-        if !steered {
-            rules.push(Rule { protocol, ports, ..base.clone() }.of_host());
-        }
         if has_clients {
             rules.push(Rule { protocol, ports, ..goto(others, client) });
         }
@@ -224,7 +243,8 @@ fn ours(netlink: &mut Netlink, plan: &Plan) -> io::Result<Vec<(Option<Rule>, Rul
     Ok(messages.map(|message| (Rule::read(&message), message)).collect())
 }
 
-fn all(netlink: &mut Netlink) -> io::Result<Vec<RuleMessage>> {
+/// All rules, whoever made them.
+pub(super) fn all(netlink: &mut Netlink) -> io::Result<Vec<RuleMessage>> {
     let mut rules = Vec::new();
     for v6 in [false, true] {
         let mut message = RuleMessage::default();
@@ -262,7 +282,7 @@ fn is_ours(message: &RuleMessage, plan: &Plan) -> bool {
         }
     }
     let in_place = (plan.priority..plan.priority + PRIORITIES).contains(&priority);
-    let bits = plan.mark | plan.steer | plan.divert;
+    let bits = plan.mark | plan.steer | plan.divert | NET_ID;
     match tag {
         Some(tag) => tag == RouteProtocol::from(TAG),
         None => in_place && mask & plan.mark == plan.mark && mask & !bits == 0,
@@ -419,7 +439,7 @@ mod tests {
     #[test]
     fn a_kernel_that_keeps_no_tag_shows_ours_by_place_and_bits() {
         let plan = Plan::default();
-        for rule in wanted(&plan, true, &[], true) {
+        for rule in wanted(&plan, true, &[], Host { steered: true, networks: &[0x64] }) {
             let message = of_an_old_kernel(&rule);
             assert!(is_ours(&message, &plan), "{rule:?}");
             assert_eq!(Rule::read(&message), Some(rule), "nothing of it needs a new kernel");
@@ -438,7 +458,8 @@ mod tests {
     #[test]
     fn a_rule_that_lost_its_ports_is_not_the_one_that_was_wanted() {
         let client: Prefix = "192.0.2.0/24".parse().unwrap();
-        let rules = wanted(&Plan::default(), false, &[client], false);
+        let host = Host { steered: false, networks: &[] };
+        let rules = wanted(&Plan::default(), false, &[client], host);
         let with_ports: Vec<_> = rules.iter().filter(|rule| rule.ports.is_some()).collect();
         assert!(!with_ports.is_empty());
         for rule in with_ports {
