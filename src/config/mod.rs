@@ -59,6 +59,8 @@ pub struct Config {
     pub sinkhole_v6: Prefix,
     /// Resolvers that passed questions go to, best first; empty: the system's.
     pub upstreams: Vec<SocketAddr>,
+    /// The file that names the system's resolvers.
+    pub resolv_conf: PathBuf,
     /// Devices whose questions are answered, besides those on private prefixes; never everybody.
     pub clients: Vec<Prefix>,
     /// Whether forwarded questions are captured, or only this host's.

@@ -50,6 +50,7 @@ impl<'a> Checker<'a> {
             sinkhole_v4: self.sinkhole("sinkhole_v4", &file.sinkhole_v4, SINKHOLE_V4)?,
             sinkhole_v6: self.sinkhole("sinkhole_v6", &file.sinkhole_v6, SINKHOLE_V6)?,
             upstreams: self.upstreams(&file.upstreams)?,
+            resolv_conf: self.path("resolv_conf", &file.resolv_conf)?,
             clients: self.clients(&file.clients)?,
             capture_forwarded: file.capture_forwarded,
             capture: file.capture,

@@ -68,5 +68,5 @@ need_lab() {
     need unshare:util-linux nsenter:util-linux setpriv:util-linux mount:mount ip:iproute2 \
         nft:nftables dig:bind9-dnsutils curl:curl python3:python3 openssl:openssl \
         unbound:unbound nginx:nginx-light dnsmasq:dnsmasq-base sha256sum:coreutils hostname:hostname \
-        sysctl:procps ss:iproute2 sqlite3:sqlite3 chromium:chromium
+        sysctl:procps ss:iproute2 sqlite3:sqlite3 chromium:chromium iptables-nft:iptables
 }

@@ -55,8 +55,8 @@ impl Parts {
         let upstreams = Upstreams::new(Arc::clone(&protector))?;
         let owners =
             Owners::of_this_system().map_err(DaemonError::system("start the owner search"))?;
-        let resolvers =
-            Watcher::open(Places::default()).map_err(DaemonError::system("watch resolv.conf"))?;
+        let places = Places { main: config.resolv_conf.clone(), ..Places::default() };
+        let resolvers = Watcher::open(places).map_err(DaemonError::system("watch resolv.conf"))?;
         let found = resolvers.found().clone();
         let (tell, outside) = watch::channel(Outside { found, ..Outside::default() });
         let (questions, local) = mpsc::channel(LOCAL_QUEUE);

@@ -372,6 +372,7 @@ pub(super) fn needs_restart(old: &Config, new: &Config) -> Option<String> {
         && old.rule_priority == new.rule_priority
         && (old.sinkhole_v4, old.sinkhole_v6) == (new.sinkhole_v4, new.sinkhole_v6)
         && old.fail_policy == new.fail_policy
+        && old.resolv_conf == new.resolv_conf
         && (&old.clients, old.capture_forwarded) == (&new.clients, new.capture_forwarded)
         && old.case_randomization == new.case_randomization
         && (&old.control_socket, &old.state_dir) == (&new.control_socket, &new.state_dir);

@@ -19,6 +19,7 @@ pub(super) fn examine(facts: &Facts) -> Vec<Check> {
     checks.push(bypass(facts));
     checks.extend(facts.resolver_use.as_ref().map(ResolverUse::check));
     checks.extend(lists(facts));
+    checks.extend(facts.android.iter().flat_map(|android| android.examine(facts.rules())));
     checks.push(clock(facts));
     checks
 }
@@ -84,7 +85,10 @@ fn daemon(facts: &Facts) -> Vec<Check> {
     let status = match &facts.daemon {
         Reached::Running(status) => status,
         Reached::NotRunning => {
-            let fix = "`sudo systemctl start optout` or `sudo optout run`";
+            let fix = match facts.android {
+                Some(_) => "enable its module and restart the phone, or press its action button",
+                None => "`sudo systemctl start optout` or `sudo optout run`",
+            };
             return vec![problem(name, "optout is not running", fix)];
         }
         Reached::Unasked(why) => return vec![problem(name, why, SUDO)],
@@ -254,8 +258,9 @@ fn maker(rule: &PolicyRule) -> &'static str {
 /// else what the configuration says. Rules that steer ask for a value, too.
 pub(super) fn our_mark(rules: &[PolicyRule], ours: &Ours) -> u32 {
     let in_force = rules.iter().filter(|rule| rule.origin == ORIGIN);
-    let excepted = in_force.filter_map(|rule| rule.mark).find(|(value, _)| *value == 0);
-    excepted.map_or(ours.mark, |(_, mask)| mask)
+    let excepted = in_force.filter_map(|rule| rule.mark).filter(|(value, _)| *value == 0);
+    // Some look at more bits, those that netd has for networks.
+    excepted.map(|(_, mask)| mask).reduce(|one, other| one & other).unwrap_or(ours.mark)
 }
 
 /// A rule of others that leads to a table of ours, which a start refuses to share.

@@ -85,6 +85,7 @@ fn sound() -> Facts {
         }],
         flows: Vec::new(),
         resolver_use: Some(ResolverUse::default()),
+        android: None,
         clock: Clock { now: NOW, synchronised: Some(true) },
     }
 }

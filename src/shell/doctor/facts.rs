@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::{Config, RULE_PRIORITIES};
 use crate::request::Status;
+use crate::shell::doctor::android::Android;
 use crate::shell::doctor::resolver_use::ResolverUse;
 use crate::shell::doctor::sockets::Flow;
 
@@ -32,6 +33,8 @@ pub struct Facts {
     pub flows: Vec<Flow>,
     /// Who went to encrypted resolvers lately; `None` if the journal cannot be asked.
     pub resolver_use: Option<ResolverUse>,
+    /// What is particular to Android; `None` elsewhere.
+    pub android: Option<Android>,
     /// The clock.
     pub clock: Clock,
 }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::core::flow::Protocol;
 use crate::core::prefix::Prefix;
+use crate::shell::doctor::android::Android;
 use crate::shell::doctor::checks::our_mark;
 use crate::shell::doctor::facts::{Clock, Facts, Ours, Reached, Tun};
 use crate::shell::doctor::sockets::{Flow, in_conntrack, in_sockets};
@@ -35,6 +36,7 @@ pub fn gather(daemon: Reached, ours: Ours, resolvers: &[Prefix], now: i64) -> Fa
         probes,
         flows: flows(resolvers),
         resolver_use: None,
+        android: Android::look(),
         clock: Clock { now, synchronised: synchronised() },
     }
 }

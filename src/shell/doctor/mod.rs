@@ -5,11 +5,13 @@
 
 use serde::Serialize;
 
+pub use android::{Android, Denial};
 pub use facts::{Clock, Facts, Family, Link, Ours, PolicyRule, Probe, Reached, Tun};
 pub use gather::gather;
 pub use resolver_use::ResolverUse;
 pub use sockets::Flow;
 
+mod android;
 mod checks;
 mod facts;
 mod gather;

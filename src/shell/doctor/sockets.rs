@@ -1,10 +1,11 @@
 //! Live flows to encrypted resolvers, from the kernel's own tables.
 
 use std::io::BufRead;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::core::flow::Protocol;
 use crate::core::prefix::Prefix;
+use crate::shell::owner::hex_address;
 
 /// A flow to an encrypted resolver.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -55,29 +56,6 @@ fn socket(line: &str, protocol: Protocol) -> Option<Flow> {
     }
     let uid: u32 = fields.nth(3)?.parse().ok()?;
     Some(Flow { protocol, resolver, who: format!("uid {uid}") })
-}
-
-/// `0100007F:0035`, or four such words for IPv6: each in the byte order of the
-/// machine.
-fn hex_address(text: &str) -> Option<SocketAddr> {
-    let (address, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let word = |from: usize| {
-        let digits = address.get(from..from + 8)?;
-        u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
-    };
-    let ip: IpAddr = match address.len() {
-        8 => Ipv4Addr::from(word(0)?).into(),
-        32 => {
-            let mut bytes = [0; 16];
-            for (place, chunk) in bytes.chunks_exact_mut(4).enumerate() {
-                chunk.copy_from_slice(&word(place * 8)?);
-            }
-            Ipv6Addr::from(bytes).to_canonical()
-        }
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
 }
 
 /// `ipv4 2 tcp 6 431999 ESTABLISHED src=… dst=… sport=… dport=… src=…`

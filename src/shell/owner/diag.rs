@@ -1,19 +1,18 @@
 //! Which socket has this flow? As the kernel says, by `sock_diag(7)`.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP};
-use netlink_packet_sock_diag::inet::{
-    ExtensionFlags, InetRequest, InetResponseHeader, SocketId, StateFlags,
-};
+use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use netlink_sys::SocketAddr as NetlinkAddr;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
+use super::Socket;
 use crate::core::flow::{FiveTuple, Protocol};
 
 /// A line to the kernel's socket tables.
@@ -22,13 +21,6 @@ pub(super) struct Diag {
     netlink: netlink_sys::Socket,
     sequence: u32,
     buffer: Vec<u8>,
-}
-
-/// A socket, as far as its owner goes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Socket {
-    pub(super) uid: u32,
-    pub(super) inode: u32,
 }
 
 impl Diag {
@@ -81,7 +73,10 @@ impl Diag {
                 match message.payload {
                     NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
                         let header = response.header;
-                        if let Some(fit) = fit(flow, &header)
+                        let id = &header.socket_id;
+                        let near = SocketAddr::new(id.source_address, id.source_port);
+                        let far = SocketAddr::new(id.destination_address, id.destination_port);
+                        if let Some(fit) = super::fit(flow, near, far)
                             && best.is_none_or(|(other, _)| fit > other)
                         {
                             best = Some((fit, Socket { uid: header.uid, inode: header.inode }));
@@ -94,6 +89,10 @@ impl Diag {
                         return Ok(None);
                     }
                     NetlinkPayload::Error(error) => return Err(error.to_io()),
+                    // A dump ends so where the kernel has no tables of that protocol.
+                    NetlinkPayload::Done(done) if done.code < 0 => {
+                        return Err(io::Error::from_raw_os_error(-done.code));
+                    }
                     NetlinkPayload::Done(_) => return Ok(best),
                     _ => {}
                 }
@@ -174,24 +173,6 @@ fn scope(address: SocketAddr) -> Option<u32> {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => Some(v6.scope_id()),
         SocketAddr::V4(_) | SocketAddr::V6(_) => None,
     }
-}
-
-/// How well a socket fits a flow; `None` if it cannot be its own. A socket that
-/// is bound or connected to just these addresses beats one that is to any.
-fn fit(flow: &FiveTuple, socket: &InetResponseHeader) -> Option<u8> {
-    let id = &socket.socket_id;
-    let matches = |own: IpAddr, address: IpAddr| match own.to_canonical() {
-        own if own == address => Some(1),
-        own if own.is_unspecified() && flow.protocol == Protocol::Udp => Some(0),
-        _ => None,
-    };
-    let near = matches(id.source_address, flow.source.ip())?;
-    let far = matches(id.destination_address, flow.destination.ip())?;
-    let far_port = match id.destination_port {
-        port if port == flow.destination.port() => true,
-        port => port == 0 && far == 0,
-    };
-    (id.source_port == flow.source.port() && far_port).then_some(2 * far + near)
 }
 
 const NO_COOKIE: [u8; 8] = [0xff; 8]; // INET_DIAG_NOCOOKIE, linux/inet_diag.h

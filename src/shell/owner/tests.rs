@@ -49,6 +49,11 @@ impl Drop for Killed {
     }
 }
 
+/// One that finds no list of packages.
+fn new_finder(proc: &str) -> Finder {
+    Finder::new(Path::new(proc), Path::new("/nonexistent/packages.list"))
+}
+
 fn flow(protocol: Protocol, source: SocketAddr, destination: &str) -> FiveTuple {
     FiveTuple { protocol, source, destination: destination.parse().unwrap() }
 }
@@ -159,13 +164,66 @@ const SOCKETS: &[(&str, Protocol, &str, &str)] = &[
 fn every_kind_of_socket_has_its_owner() {
     isolated("shell::owner::tests::every_kind_of_socket_has_its_owner", || {
         network();
-        let mut finder = Finder::new(Path::new("/proc"));
+        let mut finder = new_finder("/proc");
         for (code, protocol, local_ip, destination) in SOCKETS {
             let app = App::start(code);
             let flow = flow(*protocol, local(app.source, local_ip), destination);
             expect_python(&mut finder, &flow, &app);
-            expect_python(&mut Finder::new(Path::new("/proc")), &flow, &app);
+            expect_python(&mut new_finder("/proc"), &flow, &app);
         }
+    });
+}
+
+#[test]
+fn the_tables_under_proc_tell_the_same_where_sock_diag_is_missing() {
+    isolated(
+        "shell::owner::tests::the_tables_under_proc_tell_the_same_where_sock_diag_is_missing",
+        || {
+            network();
+            let until = Instant::now() + RETRY;
+            for (code, protocol, local_ip, destination) in SOCKETS {
+                let app = App::start(code);
+                let flow = flow(*protocol, local(app.source, local_ip), destination);
+                let mut finder = new_finder("/proc");
+                finder.sockets = Sockets::Tables { until };
+                expect_python(&mut finder, &flow, &app);
+                assert!(matches!(finder.sockets, Sockets::Tables { .. }), "not asked before");
+                let other = FiveTuple { destination: "192.0.2.99:9".parse().unwrap(), ..flow };
+                let wildcard = finder.find(&other) != Owner::default();
+                assert_eq!(wildcard, code.contains("sendto"), "{code}");
+                // When it is time the kernel is asked again, and answers.
+                finder.sockets = Sockets::Tables { until: Instant::now() };
+                expect_python(&mut finder, &flow, &app);
+                assert!(matches!(finder.sockets, Sockets::Diag(_)));
+            }
+        },
+    );
+}
+
+#[test]
+fn what_refuses_for_good_is_told_from_what_went_wrong() {
+    for code in [libc::EPERM, libc::EACCES, libc::ENOENT, libc::EPROTONOSUPPORT] {
+        assert!(is_refusal(&io::Error::from_raw_os_error(code)), "{code}");
+    }
+    for code in [libc::ENOBUFS, libc::EINTR, libc::EAGAIN, libc::EINVAL] {
+        assert!(!is_refusal(&io::Error::from_raw_os_error(code)), "{code}");
+    }
+}
+
+#[test]
+fn where_there_is_a_list_of_packages_the_app_is_named() {
+    isolated("shell::owner::tests::where_there_is_a_list_of_packages_the_app_is_named", || {
+        network();
+        let list = std::env::temp_dir().join(format!("optout-list-{}", std::process::id()));
+        std::fs::write(&list, "com.example.shop 10123 0 /data\n").unwrap();
+        let app = App::start("s = socket.socket(AF4, UDP); s.connect(('192.0.2.53', 53))");
+        let flow = flow(Protocol::Udp, local(app.source, "192.0.2.1"), "192.0.2.53:53");
+        let mut finder = Finder::new(Path::new("/proc"), &list);
+        // In this namespace there is no user but root, whose programs keep their names.
+        expect_python(&mut finder, &flow, &app);
+        let owner = Finder::new(Path::new("/nonexistent"), &list).find(&flow);
+        assert_eq!(owner.program.as_deref(), Some("android:root"));
+        std::fs::remove_file(&list).unwrap();
     });
 }
 
@@ -173,7 +231,7 @@ fn every_kind_of_socket_has_its_owner() {
 fn what_is_not_the_flow_has_not_its_owner() {
     isolated("shell::owner::tests::what_is_not_the_flow_has_not_its_owner", || {
         network();
-        let mut finder = Finder::new(Path::new("/proc"));
+        let mut finder = new_finder("/proc");
         let app = App::start("s = socket.socket(AF4, UDP); s.connect(('192.0.2.53', 53))");
         let source = local(app.source, "192.0.2.1");
         for (protocol, destination) in [
@@ -204,11 +262,8 @@ fn without_proc_the_user_is_still_known() {
     isolated("shell::owner::tests::without_proc_the_user_is_still_known", || {
         network();
         let app = App::start("s = socket.socket(AF4, UDP); s.connect(('192.0.2.53', 53))");
-        let owner = Finder::new(Path::new("/nonexistent")).find(&flow(
-            Protocol::Udp,
-            app.source,
-            "192.0.2.53:53",
-        ));
+        let owner =
+            new_finder("/nonexistent").find(&flow(Protocol::Udp, app.source, "192.0.2.53:53"));
         assert_eq!(owner, Owner { uid: Some(0), pid: None, program: None });
     });
 }
@@ -266,8 +321,8 @@ fn what_is_known_is_found_faster_among_300_processes() {
             assert_eq!(finder.find(&flow).pid, Some(app.child.0.id()));
             before.elapsed()
         };
-        let mut finder = Finder::new(Path::new("/proc"));
-        let cold = (0..20).map(|_| time(&mut Finder::new(Path::new("/proc")))).min().unwrap();
+        let mut finder = new_finder("/proc");
+        let cold = (0..20).map(|_| time(&mut new_finder("/proc"))).min().unwrap();
         time(&mut finder);
         finder.processes.forget_sockets();
         let recent = time(&mut finder);

@@ -14,7 +14,7 @@ use rtnetlink::packet_route::route::{
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::{Plan, prefix};
+use super::{Plan, netd, prefix, rules};
 use crate::core::prefix::Prefix;
 use crate::shell::netlink::{Existing, Netlink};
 
@@ -36,6 +36,9 @@ pub struct Surroundings {
     pub near: Vec<Prefix>,
     /// The least MTU on the way to the Internet, bytes.
     pub mtu: u32,
+    /// Numbers of the networks that our questions are for, where netd sorts them; empty
+    /// where all are.
+    pub networks: Vec<u32>,
     /// Whether this kernel does IPv6.
     pub has_v6: bool,
     /// Whether IPv4 packets of others are forwarded.
@@ -75,6 +78,7 @@ impl Surroundings {
             client_prefixes: if plan.forwarded { near.clone() } else { Vec::new() },
             near,
             mtu: mtu.unwrap_or(USUAL_MTU).clamp(LEAST_MTU, MOST_MTU),
+            networks: netd::networks(&rules::all(netlink)?),
             has_v6,
             forwards_v4: switch("/proc/sys/net/ipv4/ip_forward"),
             forwards_v6: has_v6 && switch("/proc/sys/net/ipv6/conf/all/forwarding"),

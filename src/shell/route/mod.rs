@@ -17,8 +17,10 @@
 
 mod by_rules;
 mod flows;
+mod iptables;
 mod links;
 pub mod monitor;
+mod netd;
 mod rules;
 mod self_test;
 mod sweep;
@@ -152,10 +154,14 @@ pub enum RouteError {
     },
     /// Rules without ports would divert everything.
     #[error(
-        "cannot divert port 53 alone: this kernel's routing rules know no ports; \
-         Linux 4.17 or newer is needed"
+        "cannot divert port 53 alone: this kernel's routing rules know no ports, it has no \
+         nftables, and iptables does not help ({why}); Linux 4.17 or newer, or iptables with \
+         the table mangle and the target MARK, is needed"
     )]
-    KernelTooOld,
+    KernelTooOld {
+        /// Why iptables does not help.
+        why: String,
+    },
     /// Something else.
     #[error("cannot {what}: {source}")]
     Kernel {
@@ -195,6 +201,11 @@ pub struct Routes {
     passing: Option<u32>,
     /// Why there is no packet-filter table, if there is none.
     filter_problem: Option<String>,
+    /// Whether rules can say a port.
+    know_ports: bool,
+    /// What marks questions of this host where no packet-filter table does.
+    marking: Option<iptables::Chains>,
+    programs: iptables::Programs,
 }
 
 impl Routes {
@@ -205,8 +216,13 @@ impl Routes {
     /// [`RouteError`]; whatever was set up is removed again.
     pub fn set_up(plan: Plan, tun: &Tun) -> Result<Self, RouteError> {
         let mut netlink = Netlink::route().map_err(|e| kernel("open a netlink socket", e))?;
-        sweep::sweep(&mut netlink).map_err(|e| kernel("remove what an older run left", e))?;
+        sweep::sweep(&mut netlink, &plan)
+            .map_err(|e| kernel("remove what an older run left", e))?;
+        let programs = iptables::Programs::default();
+        iptables::sweep(programs);
         free(&mut netlink, &plan)?;
+        let know_ports = rules::know_ports(&mut netlink, &plan)
+            .map_err(|e| kernel("try a routing rule with a port", e))?;
         let device = tun.index();
         let around = Surroundings::look(&mut netlink, device, &plan)
             .map_err(|e| kernel("read addresses and routes", e))?;
@@ -225,6 +241,9 @@ impl Routes {
             by_rules: by_rules::ByRules::default(),
             passing: None,
             filter_problem: None,
+            know_ports,
+            marking: None,
+            programs,
         };
         if let Err(error) = links::silence(&mut routes.netlink, device) {
             log::debug!("route: the kernel will speak of multicast on the device: {error}");
@@ -246,7 +265,8 @@ impl Routes {
         if self.filter.is_none() {
             self.filter();
         }
-        let outcome = self.fill_tables().and_then(|_| self.set_rules());
+        let marked = self.mark_by_iptables();
+        let outcome = marked.and_then(|()| self.fill_tables()).and_then(|_| self.set_rules());
         if outcome.is_err() {
             self.capture_off();
         }
@@ -260,10 +280,11 @@ impl Routes {
         self.capturing = false;
         self.flows = None;
         self.by_rules.stop();
-        if let Err(error) = rules::reconcile(&mut self.netlink, &[]) {
+        if let Err(error) = rules::reconcile(&mut self.netlink, &self.plan, &[]) {
             log::error!("route: cannot remove our rules ({error}); see ip rule show");
         }
         self.filter = None;
+        self.marking = None;
         self.filter_problem = None;
         if let Err(error) = nft::unguard() {
             log::error!("route: cannot remove the guard ({error}); see nft list ruleset");
@@ -330,6 +351,7 @@ impl Routes {
             if changes.clients || self.filter.as_ref().is_none_or(nft::Table::is_outdated) {
                 self.filter();
             }
+            self.mark_by_iptables()?;
             moved |= self.set_rules()?;
             self.renew_flows()?;
         }
@@ -355,6 +377,7 @@ impl Routes {
     pub(crate) fn die(mut self) {
         self.filter = None;
         self.flows = None;
+        // The chains of iptables stay, as they do when we are killed.
         std::mem::forget(self);
     }
 
@@ -383,19 +406,21 @@ impl Routes {
     }
 
     fn set_rules(&mut self) -> Result<bool, RouteError> {
-        let steered = self.filter.is_some();
-        let (has_v6, clients) = (self.around.has_v6, &self.around.client_prefixes);
-        let mut rules = rules::wanted(&self.plan, has_v6, clients, steered);
+        let steered = self.filter.is_some() || self.marking.is_some();
+        let has_v6 = self.around.has_v6;
+        // Their rules say a port, always.
+        let none = Vec::new();
+        let clients = if self.know_ports { &self.around.client_prefixes } else { &none };
+        let host = rules::Host { steered, networks: &self.around.networks };
+        let mut rules = rules::wanted(&self.plan, has_v6, clients, host);
         if self.flows.is_some() {
             rules.extend(rules::for_flows(&self.plan, has_v6));
         }
         if let Some(round) = self.by_rules.ruled() {
             rules.extend(rules::by_rules(&self.plan, has_v6, clients, round));
         }
-        rules::reconcile(&mut self.netlink, &rules).map_err(|error| match error.raw_os_error() {
-            Some(libc::EOPNOTSUPP) => RouteError::KernelTooOld,
-            _ => kernel("set our routing rules", error),
-        })
+        rules::reconcile(&mut self.netlink, &self.plan, &rules)
+            .map_err(|error| kernel("set our routing rules", error))
     }
 
     /// Makes the packet-filter table, or says why there is none.
@@ -416,7 +441,7 @@ impl Routes {
                      strict reverse path filter (rp_filter=1) no answer comes over IPv4: the packet \
                      filter refuses our table ({error}); nftables and Linux 5.12 or newer are needed"
                 );
-                if self.filter_problem.as_ref() != Some(&problem) {
+                if self.marking.is_none() && self.filter_problem.as_ref() != Some(&problem) {
                     log::warn!("route: {problem}");
                 }
                 self.filter_problem = Some(problem);
@@ -428,7 +453,7 @@ impl Routes {
 impl Drop for Routes {
     fn drop(&mut self) {
         self.capture_off();
-        if let Err(error) = sweep::sweep(&mut self.netlink) {
+        if let Err(error) = sweep::sweep(&mut self.netlink, &self.plan) {
             log::error!("route: cannot remove everything of ours: {error}; the next start will");
         }
     }

@@ -10,6 +10,7 @@ use rtnetlink::packet_route::rule::{
 use rtnetlink::packet_route::{IpProtocol, RouteNetlinkMessage};
 
 use super::links::family;
+use super::netd::NET_ID;
 use super::{FAR_V4, FAR_V6, FlowPlan, Plan, TAG, prefix};
 use crate::core::flow::Protocol;
 use crate::core::prefix::Prefix;
@@ -52,23 +53,44 @@ pub(crate) struct Round<'a> {
     pub tests: bool,
 }
 
-/// The rules of both families that divert what the plan names. `steered`: nft
-/// marks the questions of this host; otherwise they are known by their port.
-pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix], steered: bool) -> Vec<Rule> {
-    let families = [false, true].into_iter().filter(|&v6| has_v6 || !v6);
-    families.flat_map(|v6| of_family(plan, v6, clients, steered)).collect()
+/// How the questions of this host are known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Host<'a> {
+    /// The packet filter marks them; otherwise they are known by their port.
+    pub steered: bool,
+    /// Those of these networks alone, and of none in particular; all, if it is empty.
+    pub networks: &'a [u32],
 }
 
-fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Rule> {
+/// The rules of both families that divert what the plan names.
+pub(crate) fn wanted(plan: &Plan, has_v6: bool, clients: &[Prefix], host: Host<'_>) -> Vec<Rule> {
+    let families = [false, true].into_iter().filter(|&v6| has_v6 || !v6);
+    families.flat_map(|v6| of_family(plan, v6, clients, host)).collect()
+}
+
+/// The rules for the questions of this host.
+fn of_host(plan: &Plan, base: &Rule, host: Host<'_>) -> Vec<Rule> {
+    let steer = if host.steered { plan.steer } else { 0 };
+    let mut marks = vec![(steer, plan.mark | steer)];
+    if !host.networks.is_empty() {
+        let numbers = std::iter::once(0).chain(host.networks.iter().copied());
+        marks = numbers.map(|number| (steer | number, plan.mark | steer | NET_ID)).collect();
+    }
+    let rule = |mark| Rule { mark, ..base.clone() }.of_host();
+    let by_port = |mark| {
+        PROTOCOLS.map(|protocol| Rule { protocol, ports: Some(QUESTIONS), ..rule(mark) }).to_vec()
+    };
+    let of_mark = |mark| if host.steered { vec![rule(mark)] } else { by_port(mark) };
+    marks.into_iter().flat_map(of_mark).collect()
+}
+
+fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], own: Host<'_>) -> Vec<Rule> {
     let [host, others, past, client, address] = [0, 1, 2, 3, 4].map(|step| plan.priority + step);
     let base = Rule { priority: host, table: plan.dns_table, ..Rule::of(plan, v6) };
     // First what leads packets past the rules of the clients, and where that leads to;
     // those come last. They know no ports: alone they would divert all that clients send.
     let mut rules = vec![Rule { table: plan.address_table, priority: address, ..base.clone() }];
-    if steered {
-        let mark = (plan.steer, plan.mark | plan.steer);
-        rules.push(Rule { mark, ..base.clone() }.of_host());
-    }
+    rules.extend(of_host(plan, &base, own));
     // An own address may be in a client's prefix. Then the answers of our
     // upstreams would fail a strict reverse path filter, as `nft` tells.
     let goto = |priority, to| Rule { priority, goto: Some(to), table: 0, ..base.clone() };
@@ -81,9 +103,6 @@ fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Ru
     }
     for protocol in PROTOCOLS {
         let ports = Some(QUESTIONS);
-        if !steered {
-            rules.push(Rule { protocol, ports, ..base.clone() }.of_host());
-        }
         if has_clients {
             rules.push(Rule { protocol, ports, ..goto(others, client) });
         }
@@ -162,9 +181,9 @@ fn is_link_local(prefix: Prefix) -> bool {
 /// Whatever the kernel says; and `EOPNOTSUPP` if it took a rule and made
 /// another of it, as kernels before 4.17 do, which know no ports and would
 /// divert everything. Such a rule is removed at once.
-pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bool> {
-    let mut changed = remove_others(netlink, wanted)?;
-    let present = ours(netlink)?;
+pub(crate) fn reconcile(netlink: &mut Netlink, plan: &Plan, wanted: &[Rule]) -> io::Result<bool> {
+    let mut changed = remove_others(netlink, plan, wanted)?;
+    let present = ours(netlink, plan)?;
     for rule in
         wanted.iter().filter(|rule| !present.iter().any(|(have, _)| have.as_ref() == Some(rule)))
     {
@@ -174,16 +193,16 @@ pub(crate) fn reconcile(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bo
             _ => {}
         }
     }
-    if changed && remove_others(netlink, wanted)? {
+    if changed && remove_others(netlink, plan, wanted)? {
         return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
     }
     Ok(changed)
 }
 
 /// Removes every rule with our tag that is not `wanted`, those of the clients first.
-fn remove_others(netlink: &mut Netlink, wanted: &[Rule]) -> io::Result<bool> {
+fn remove_others(netlink: &mut Netlink, plan: &Plan, wanted: &[Rule]) -> io::Result<bool> {
     let mut changed = false;
-    let mut ours = ours(netlink)?;
+    let mut ours = ours(netlink, plan)?;
     ours.sort_by_key(|(rule, _)| rule.as_ref().is_some_and(|rule| rule.from.is_none()));
     for (rule, message) in ours {
         if rule.is_none_or(|rule| !wanted.contains(&rule)) {
@@ -211,7 +230,7 @@ pub(crate) fn strangers(netlink: &mut Netlink, plan: &Plan) -> io::Result<Vec<(u
         }
         let priority_taken = (plan.priority..plan.priority + PRIORITIES).contains(&priority);
         let table_taken = plan.tables().contains(&table);
-        if !is_ours(&message) && (priority_taken || table_taken) {
+        if !is_ours(&message, plan) && (priority_taken || table_taken) {
             strangers.push((priority, table));
         }
     }
@@ -219,12 +238,13 @@ pub(crate) fn strangers(netlink: &mut Netlink, plan: &Plan) -> io::Result<Vec<(u
 }
 
 /// Every rule with our tag: what it means, if we could have made it, and as it came.
-fn ours(netlink: &mut Netlink) -> io::Result<Vec<(Option<Rule>, RuleMessage)>> {
-    let messages = all(netlink)?.into_iter().filter(is_ours);
+fn ours(netlink: &mut Netlink, plan: &Plan) -> io::Result<Vec<(Option<Rule>, RuleMessage)>> {
+    let messages = all(netlink)?.into_iter().filter(|message| is_ours(message, plan));
     Ok(messages.map(|message| (Rule::read(&message), message)).collect())
 }
 
-fn all(netlink: &mut Netlink) -> io::Result<Vec<RuleMessage>> {
+/// All rules, whoever made them.
+pub(super) fn all(netlink: &mut Netlink) -> io::Result<Vec<RuleMessage>> {
     let mut rules = Vec::new();
     for v6 in [false, true] {
         let mut message = RuleMessage::default();
@@ -250,8 +270,50 @@ fn all(netlink: &mut Netlink) -> io::Result<Vec<RuleMessage>> {
     Ok(rules)
 }
 
-fn is_ours(message: &RuleMessage) -> bool {
-    message.attributes.contains(&RuleAttribute::Protocol(RouteProtocol::from(TAG)))
+/// Whether it has our tag; or, on a kernel that keeps none, our place and our bits.
+fn is_ours(message: &RuleMessage, plan: &Plan) -> bool {
+    let (mut tag, mut priority, mut mask) = (None, 0, 0);
+    for attribute in &message.attributes {
+        match attribute {
+            RuleAttribute::Protocol(value) => tag = Some(*value),
+            RuleAttribute::Priority(value) => priority = *value,
+            RuleAttribute::FwMask(value) => mask = *value,
+            _ => {}
+        }
+    }
+    let in_place = (plan.priority..plan.priority + PRIORITIES).contains(&priority);
+    let bits = plan.mark | plan.steer | plan.divert | NET_ID;
+    match tag {
+        Some(tag) => tag == RouteProtocol::from(TAG),
+        None => in_place && mask & plan.mark == plan.mark && mask & !bits == 0,
+    }
+}
+
+/// Whether this kernel's rules know ports, as those from Linux 4.17 on do, and keep our
+/// tag, which came with them. Tried with a rule that does nothing: an older kernel takes
+/// what it does not know for not said, and would divert everything.
+///
+/// # Errors
+///
+/// Whatever the kernel says.
+pub(crate) fn know_ports(netlink: &mut Netlink, plan: &Plan) -> io::Result<bool> {
+    let probe = Rule {
+        priority: plan.priority,
+        mark: (plan.mark, plan.mark),
+        protocol: Some(Protocol::Udp),
+        ports: Some(QUESTIONS),
+        ..Rule::default()
+    };
+    match netlink.create(&RouteNetlinkMessage::NewRule(probe.message()), Existing::Refuse) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
+            return Ok(false);
+        }
+        Err(error) if error.raw_os_error() != Some(libc::EEXIST) => return Err(error),
+        _ => {}
+    }
+    let known = ours(netlink, plan)?.into_iter().any(|(rule, _)| rule.as_ref() == Some(&probe));
+    remove_others(netlink, plan, &[])?;
+    Ok(known)
 }
 
 impl Rule {
@@ -355,3 +417,53 @@ pub(crate) const PRIORITIES: u32 = 8;
 const PROTOCOLS: [Option<Protocol>; 2] = [Some(Protocol::Udp), Some(Protocol::Tcp)];
 const QUESTIONS: (u16, u16) = (53, 53); // RFC 1035 §4.2
 const LOOPBACK: &str = "lo";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a kernel before 4.17 gives a rule back: it has no tag and no ports.
+    fn of_an_old_kernel(rule: &Rule) -> RuleMessage {
+        let mut message = rule.message();
+        message.attributes.retain(|attribute| {
+            !matches!(
+                attribute,
+                RuleAttribute::Protocol(_)
+                    | RuleAttribute::IpProtocol(_)
+                    | RuleAttribute::DestinationPortRange(_)
+            )
+        });
+        message
+    }
+
+    #[test]
+    fn a_kernel_that_keeps_no_tag_shows_ours_by_place_and_bits() {
+        let plan = Plan::default();
+        for rule in wanted(&plan, true, &[], Host { steered: true, networks: &[0x64] }) {
+            let message = of_an_old_kernel(&rule);
+            assert!(is_ours(&message, &plan), "{rule:?}");
+            assert_eq!(Rule::read(&message), Some(rule), "nothing of it needs a new kernel");
+        }
+        let rule = Rule { priority: plan.priority, table: 5353, ..Rule::default() };
+        for (other, why) in [
+            (Rule { mark: (0, 0xffff), ..rule.clone() }, "netd's mask"),
+            (Rule { mark: (0, u32::MAX), ..rule.clone() }, "a mask of everything"),
+            (Rule { mark: (0, plan.mark), priority: 5299, ..rule.clone() }, "before ours"),
+            (Rule { mark: (0, plan.mark), priority: 13_000, ..rule }, "netd's place"),
+        ] {
+            assert!(!is_ours(&of_an_old_kernel(&other), &plan), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_lost_its_ports_is_not_the_one_that_was_wanted() {
+        let client: Prefix = "192.0.2.0/24".parse().unwrap();
+        let host = Host { steered: false, networks: &[] };
+        let rules = wanted(&Plan::default(), false, &[client], host);
+        let with_ports: Vec<_> = rules.iter().filter(|rule| rule.ports.is_some()).collect();
+        assert!(!with_ports.is_empty());
+        for rule in with_ports {
+            assert_ne!(Rule::read(&of_an_old_kernel(rule)).as_ref(), Some(rule));
+        }
+    }
+}

@@ -1,8 +1,8 @@
-//! Removes what is ours, by tag alone: nothing needs to be remembered.
+//! Removes what is ours, by tag, name and place: nothing needs to be remembered.
 
 use std::io;
 
-use super::{rules, tables};
+use super::{Plan, rules, tables};
 use crate::shell::netlink::Netlink;
 use crate::shell::nft;
 
@@ -15,8 +15,8 @@ use crate::shell::nft;
 /// # Errors
 ///
 /// The first thing that the kernel refused.
-pub(crate) fn sweep(netlink: &mut Netlink) -> io::Result<()> {
-    let rules = rules::reconcile(netlink, &[]).map(drop);
+pub(crate) fn sweep(netlink: &mut Netlink, plan: &Plan) -> io::Result<()> {
+    let rules = rules::reconcile(netlink, plan, &[]).map(drop);
     let table = nft::sweep();
     let routes = tables::reconcile(netlink, &[]).map(drop);
     rules.and(table).and(routes)

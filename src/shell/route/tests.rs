@@ -567,3 +567,171 @@ fn route(to: &str) -> String {
     let asked = sh(&format!("ip route get {to} from 10.0.0.7 iif wan ipproto 6 dport 443"));
     asked.split_whitespace().skip_while(|word| *word != "dev").nth(1).unwrap_or_default().to_owned()
 }
+
+/// The two kinds of iptables that there are: over nftables, and with tables of its own.
+const IPTABLES: [iptables::Programs; 2] = [
+    iptables::Programs { v4: "iptables-nft", v6: "ip6tables-nft" },
+    iptables::Programs { v4: "iptables-legacy", v6: "ip6tables-legacy" },
+];
+
+/// Those that this kernel has; the older kind is going away.
+fn kinds_of_iptables() -> Vec<iptables::Programs> {
+    let works = |programs: &iptables::Programs| {
+        let both = [programs.v4, programs.v6];
+        let there = both.iter().all(|program| {
+            let listed = Command::new(program).args(["-w", "-t", "mangle", "-S"]).output();
+            listed.is_ok_and(|listed| listed.status.success())
+        });
+        if !there {
+            println!("SKIPPED for {}: it is not installed, or this kernel has it not", programs.v4);
+        }
+        there
+    };
+    let kinds: Vec<_> = IPTABLES.into_iter().filter(works).collect();
+    assert!(!kinds.is_empty(), "no iptables at all: apt-get install iptables");
+    kinds
+}
+
+/// What the tables of a kind hold, with the chains that they are made of from the start.
+fn chains(programs: iptables::Programs) -> String {
+    let both = [programs.v4, programs.v6];
+    let said = both.map(|program| sh(&format!("{program} -w -t mangle -S")));
+    said.concat()
+}
+
+/// Routes on a host where nftables refuses us and, as before Linux 4.17, rules know no
+/// ports. Neither can be had here, so the table's name is taken, and the rest is said.
+fn old_kernel(tun: &Tun, programs: iptables::Programs) -> Routes {
+    let mut routes = Routes::set_up(Plan::default(), tun).unwrap();
+    sh("nft add table inet optout");
+    (routes.know_ports, routes.programs) = (false, programs);
+    routes
+}
+
+#[test]
+fn this_kernel_knows_ports_in_rules_and_trying_leaves_nothing() {
+    isolated(name!("this_kernel_knows_ports_in_rules_and_trying_leaves_nothing"), || {
+        let before = rules();
+        let mut netlink = Netlink::route().unwrap();
+        assert!(rules::know_ports(&mut netlink, &Plan::default()).unwrap());
+        assert_eq!(rules(), before);
+    });
+}
+
+#[test]
+fn where_rules_know_no_ports_iptables_marks_what_comes_to_us() {
+    isolated(name!("where_rules_know_no_ports_iptables_marks_what_comes_to_us"), || {
+        let _internet = host();
+        for programs in kinds_of_iptables() {
+            // The tables themselves, and the chains that they come with, stay.
+            sh(&format!(
+                "for p in {} {}; do $p -t mangle -I OUTPUT -j RETURN; $p -t mangle -D OUTPUT 1; done",
+                programs.v4, programs.v6
+            ));
+            let before = (state(), chains(programs));
+            block_on(async {
+                let tun = Tun::open("optout0").unwrap();
+                let mut routes = old_kernel(&tun, programs);
+                routes.capture_on().unwrap();
+                assert!(!rules().contains("dport"), "{}", rules());
+                let problem = routes.problems().join(", ");
+                assert!(problem.contains("questions of clients"), "{problem}");
+                for to in FOREIGN.into_iter().chain(["198.19.0.7:443"]) {
+                    send(to, b"come", false).unwrap();
+                    assert_eq!(taken(&tun, b"come"), 1, "{to} by {}", programs.v4);
+                    if to.ends_with(":53") {
+                        send(to, b"ours", true).unwrap();
+                        assert_eq!(taken(&tun, b"ours"), 0, "{to} by {}", programs.v4);
+                        send_bound(to).unwrap();
+                        assert_eq!(taken(&tun, b"resolved"), 1, "{to} by {}", programs.v4);
+                    }
+                }
+                for to in ["198.51.100.53:123", "[2001:db8:53::53]:853"] {
+                    send(to, b"other", false).unwrap();
+                    assert_eq!(taken(&tun, b"other"), 0, "{to}");
+                }
+                routes.capture_off();
+                assert_eq!(chains(programs), before.1);
+                routes.capture_on().unwrap();
+                drop(routes); // takes the table of our name along
+            });
+            assert_eq!((state(), chains(programs)), before);
+        }
+    });
+}
+
+#[test]
+fn chains_that_a_crash_leaves_stop_nothing_and_go_with_the_next_start() {
+    isolated(name!("chains_that_a_crash_leaves_stop_nothing_and_go_with_the_next_start"), || {
+        let internet = host();
+        for programs in kinds_of_iptables() {
+            chains(programs);
+            let before = chains(programs);
+            block_on(async {
+                let tun = Tun::open("optout0").unwrap();
+                let mut routes = old_kernel(&tun, programs);
+                routes.capture_on().unwrap();
+                routes.die();
+                drop(tun);
+            });
+            sh("nft delete table inet optout");
+            assert!(chains(programs).contains("-N OPTOUT"), "{}", chains(programs));
+            // The question is marked, and goes its way all the same.
+            let asked = "cat /proc/net/snmp | awk '/^Udp: [0-9]/ { print $3 }'";
+            let seen: u64 = internet.sh(asked).trim().parse().unwrap();
+            send(FOREIGN[0], b"goes", false).unwrap();
+            sh("sleep 0.1");
+            let now: u64 = internet.sh(asked).trim().parse().unwrap();
+            assert_eq!(now, seen + 1, "nobody listens there, so it counts as to no port");
+            block_on(async {
+                let tun = Tun::open("optout0").unwrap();
+                let mut routes = old_kernel(&tun, programs);
+                routes.capture_on().unwrap();
+                assert_eq!(chains(programs).matches("-j OPTOUT").count(), 2, "once a family");
+            });
+            assert_eq!(chains(programs), before);
+        }
+    });
+}
+
+#[test]
+fn a_strict_reverse_path_filter_is_a_reason_for_marks_too() {
+    isolated(name!("a_strict_reverse_path_filter_is_a_reason_for_marks_too"), || {
+        let _internet = host();
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = old_kernel(&tun, kinds_of_iptables()[0]);
+            routes.know_ports = true;
+            routes.capture_on().unwrap();
+            assert!(routes.marking.is_some());
+            routes.capture_off();
+            sh("sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.wan.rp_filter=0");
+            routes.capture_on().unwrap();
+            assert!(routes.marking.is_none());
+            assert!(rules().contains("dport 53"), "{}", rules());
+        });
+    });
+}
+
+#[test]
+fn without_ports_and_without_iptables_nothing_is_diverted_and_it_is_said_why() {
+    isolated(
+        name!("without_ports_and_without_iptables_nothing_is_diverted_and_it_is_said_why"),
+        || {
+            let _internet = host();
+            block_on(async {
+                let tun = Tun::open("optout0").unwrap();
+                let none = iptables::Programs { v4: "/nonexistent", v6: "/nonexistent" };
+                let mut routes = old_kernel(&tun, none);
+                let before = rules();
+                let error = routes.capture_on().unwrap_err().to_string();
+                assert!(
+                    error.contains("know no ports") && error.contains("/nonexistent"),
+                    "{error}"
+                );
+                assert_eq!(error.lines().count(), 1);
+                assert_eq!(rules(), before);
+            });
+        },
+    );
+}
