@@ -13,6 +13,7 @@ use super::refusal::Refusal;
 use crate::core::flow::{FiveTuple, Owner, Protocol};
 use crate::request::EngineState;
 use crate::shell::daemon::App;
+use crate::shell::owner::user_by_tables;
 
 /// The app's bridge. Our threads are attached to the machine when they first call, and
 /// leave it when they end.
@@ -58,7 +59,8 @@ impl Java {
             ];
             let signature = jni_sig!("(I[BI[BI)I");
             let uid = env.call_method(bridge, jni_str!("ownerOf"), signature, &arguments)?.i()?;
-            let Ok(uid) = u32::try_from(uid) else { return Ok(Owner::default()) };
+            let uid = u32::try_from(uid).ok().or_else(|| user_by_tables(flow));
+            let Some(uid) = uid else { return Ok(Owner::default()) };
             let program = package_of(env, bridge, uid)?;
             Ok(Owner { uid: Some(uid), pid: None, program: program.map(Into::into) })
         })

@@ -36,6 +36,14 @@ fn an_app_that_calls_home_is_stopped_and_named_and_stands_in_the_report() {
         assert_catalogue_evidence(&caller, "name");
         assert_eq!(caller["client"]["uid"], 10123, "{caller}");
         assert_eq!(caller["client"]["program"], "net.oneplus.launcher", "{caller}");
+        // Before Android 10 nobody can be asked, and the tables under /proc can be read.
+        phone.ok(&["package", "10456", "org.example.old"]);
+        phone.ok(&["mood", "old"]);
+        lab.phone().run(&call.replace("10123", "10456"));
+        phone.event("of the app on an old phone", |event| {
+            is_connection(event, COLLECTOR, 80) && event["client"]["program"] == "org.example.old"
+        });
+        phone.ok(&["mood", "good"]);
         let page = phone.ok(&["page", "0"]);
         for word in ["net.oneplus.launcher", COLLECTOR, "OnePlus"] {
             assert!(page.contains(word), "no {word} in the report:\n{page}");

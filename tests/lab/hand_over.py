@@ -53,7 +53,11 @@ def opened(name, kind):
 
 def set_up(name, mtu, addresses, routes):
     run = lambda *words: subprocess.run(["ip", *words], check=True)
-    run("link", "set", name, "mtu", mtu, "up")
+    # The kernel would look for routers there, again and again.
+    with open(f"/proc/sys/net/ipv6/conf/{name}/router_solicitations", "w") as switch:
+        switch.write("0")
+    run("link", "set", name, "mtu", mtu, "addrgenmode", "none")
+    run("link", "set", name, "up")
     for address in addresses:
         run("address", "add", address, "dev", name, *(["nodad"] if ":" in address else []))
     for route in routes:

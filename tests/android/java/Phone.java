@@ -123,6 +123,9 @@ public final class Phone implements Bridge {
         if (mood.equals("throws")) {
             throw new IllegalStateException("no service");
         }
+        if (mood.equals("old")) {
+            return -1; // there is no getConnectionOwnerUid before Android 10
+        }
         try {
             String table = (protocol == 6 ? "tcp" : "udp") + (local.length == 16 ? "6" : "");
             String from = hex(local) + ":" + String.format("%04X", localPort);

@@ -14,7 +14,8 @@ public interface Bridge {
      * @param protocol 6 for TCP, 17 for UDP
      * @param local address in 4 or 16 bytes
      * @param remote address in 4 or 16 bytes
-     * @return the uid; −1 if it is not known
+     * @return the uid; −1 if it is not known, and the engine reads /proc/net, which Android lets
+     *     apps do before its version 10
      */
     int ownerOf(int protocol, byte[] local, int localPort, byte[] remote, int remotePort);
 
