@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use rtnetlink::packet_route::route::RouteProtocol;
 use rtnetlink::packet_route::rule::{
-    RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange,
+    RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange, RuleUidRange,
 };
 use rtnetlink::packet_route::{IpProtocol, RouteNetlinkMessage};
 
@@ -32,6 +32,8 @@ pub(crate) struct Rule {
     to: Option<Prefix>,
     /// Only packets of this protocol.
     protocol: Option<Protocol>,
+    /// Only packets of sockets of these users; what is forwarded counts as root's.
+    users: Option<(u32, u32)>,
     /// Only packets to these ports.
     ports: Option<(u16, u16)>,
     /// Go on at this priority, instead of looking into `table`. Without either it is
@@ -89,7 +91,10 @@ fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], steered: bool) -> Vec<Ru
         }
     }
     rules.extend(from.map(|&from| Rule { from: Some(from), priority: client, ..base.clone() }));
-    rules
+    match plan.own_user {
+        Some(user) => rules.into_iter().flat_map(|rule| rule.but_of(user)).collect(),
+        None => rules,
+    }
 }
 
 /// The rules of both families that lead flows to us that are not decided.
@@ -265,6 +270,18 @@ impl Rule {
         Self { link: Some(LOOPBACK.into()), ..self }
     }
 
+    /// The same, but not for sockets of that user. A rule knows a range of users and not
+    /// all but one, so it is two. What leads past others, or is for clients alone, stays.
+    fn but_of(self, user: u32) -> Vec<Self> {
+        if self.goto.is_some() || self.from.is_some() {
+            return vec![self];
+        }
+        let below = user.checked_sub(1).map(|last| (0, last));
+        let above = user.checked_add(1).map(|first| (first, LAST_USER));
+        let some = |users| Self { users: Some(users), ..self.clone() };
+        below.into_iter().chain(above).map(some).collect()
+    }
+
     fn message(&self) -> RuleMessage {
         let mut message = RuleMessage::default();
         message.header.family = family(self.v6);
@@ -295,6 +312,8 @@ impl Rule {
             Protocol::Udp => IpProtocol::Udp,
         });
         message.attributes.extend(protocol.map(RuleAttribute::IpProtocol));
+        let users = self.users.map(|(start, end)| RuleUidRange { start, end });
+        message.attributes.extend(users.map(RuleAttribute::UidRange));
         let ports = self.ports.map(|(start, end)| RulePortRange { start, end });
         message.attributes.extend(ports.map(RuleAttribute::DestinationPortRange));
         message
@@ -332,6 +351,9 @@ impl Rule {
                 RuleAttribute::DestinationPortRange(RulePortRange { start, end }) => {
                     rule.ports = Some((*start, *end));
                 }
+                RuleAttribute::UidRange(RuleUidRange { start, end }) => {
+                    rule.users = Some((*start, *end));
+                }
                 // Filled in by the kernel, or said above already.
                 RuleAttribute::Protocol(_)
                 | RuleAttribute::SuppressPrefixLen(u32::MAX)
@@ -353,5 +375,6 @@ impl Rule {
 /// flows, and the end.
 pub(crate) const PRIORITIES: u32 = 8;
 const PROTOCOLS: [Option<Protocol>; 2] = [Some(Protocol::Udp), Some(Protocol::Tcp)];
+const LAST_USER: u32 = u32::MAX - 1; // the last number means none
 const QUESTIONS: (u16, u16) = (53, 53); // RFC 1035 §4.2
 const LOOPBACK: &str = "lo";
