@@ -62,7 +62,7 @@ impl Protect for Way {
 /// as under qemu-user, the user [`OWN_USER`].
 #[must_use]
 pub fn for_rules(mark: NonZeroU32) -> Way {
-    let tried = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+    let tried = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
         .and_then(|socket| Way::Mark(mark).protect(socket.as_fd()));
     match tried {
         Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Way::User(OWN_USER),
@@ -89,12 +89,6 @@ pub(crate) fn markless(user: u32) -> String {
          as those of user {user}: what that user sends is not covered, and no flows are looked \
          into; run optout on a system with marks for that"
     )
-}
-
-/// The way with a mark, for all who share it.
-#[must_use]
-pub fn by_mark(mark: NonZeroU32) -> Protector {
-    Arc::new(Way::Mark(mark))
 }
 
 /// Protects a socket before it is used.
@@ -144,6 +138,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Way>().unwrap(), want, "{text}");
         }
+    }
+
+    #[test]
+    fn where_marks_work_or_are_not_permitted_it_is_the_mark() {
+        let mark = NonZeroU32::new(16).unwrap();
+        assert_eq!(for_rules(mark), Way::Mark(mark));
     }
 
     #[test]

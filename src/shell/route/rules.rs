@@ -378,3 +378,39 @@ const PROTOCOLS: [Option<Protocol>; 2] = [Some(Protocol::Udp), Some(Protocol::Tc
 const LAST_USER: u32 = u32::MAX - 1; // the last number means none
 const QUESTIONS: (u16, u16) = (53, 53); // RFC 1035 §4.2
 const LOOPBACK: &str = "lo";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a rule leads a packet of this host, of such a socket, to one of our tables.
+    fn leads(rules: &[Rule], user: u32) -> bool {
+        let mut rules: Vec<_> = rules.iter().filter(|rule| rule.from.is_none()).collect();
+        rules.sort_by_key(|rule| rule.priority);
+        rules.iter().any(|rule| {
+            rule.table != 0 && rule.users.is_none_or(|(first, last)| (first..=last).contains(&user))
+        })
+    }
+
+    #[test]
+    fn without_marks_nothing_leads_a_socket_of_our_own_user() {
+        let client = prefix(std::net::Ipv4Addr::new(192, 168, 7, 0), 24);
+        for own in [0, 1, 61_053, LAST_USER] {
+            let plan = Plan { own_user: Some(own), ..Plan::default() };
+            let rules = wanted(&plan, true, &[client], false);
+            for other in [0, 1, 2, 61_052, 61_053, 61_054, LAST_USER] {
+                assert_eq!(leads(&rules, other), other != own, "own {own}, other {other}");
+            }
+            let clients: Vec<_> = rules.iter().filter(|rule| rule.from.is_some()).collect();
+            assert!(matches!(clients[..], [rule] if rule.users.is_none()), "{clients:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_users_is_read_back_as_it_was_made() {
+        let plan = Plan { own_user: Some(61_053), ..Plan::default() };
+        for rule in wanted(&plan, true, &[], false) {
+            assert_eq!(Rule::read(&rule.message()).as_ref(), Some(&rule));
+        }
+    }
+}
