@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set here is for those who source it
 # A Rust that can build its standard library for any target. Sourced by what builds for
 # other machines, from the top of the repository.
 # shellcheck source=tests/lab/install.sh
@@ -15,6 +15,15 @@ need_rust_with_source() {
     has_source || install_packages rustc-web rust-web-src cargo-web
     has_source || { echo "this Rust has no source of its standard library: rustup component add rust-src" >&2; return 1; }
 }
+
+# What makes a program small. Nothing unwinds, since a panic ends it, so that nobody reads
+# the tables for that; and the journal uses SQLite for tables and indices alone.
+small_rust="-Cforce-unwind-tables=no -Zlocation-detail=none"
+small_c="-fno-unwind-tables -fno-asynchronous-unwind-tables"
+small_std=('-Zbuild-std=std,panic_abort' -Zbuild-std-features=)
+export LIBSQLITE3_FLAGS="-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 \
+-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_SOUNDEX \
+-DSQLITE_OMIT_LOAD_EXTENSION"
 
 has_source() {
     command -v cargo >/dev/null && [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library/std" ]

@@ -160,6 +160,12 @@ pub enum RouteError {
         /// The priority.
         priority: u32,
     },
+    /// There are no rules to be had.
+    #[error(
+        "cannot read routing rules: this system has none, or does not pass them on, as qemu-user \
+         does; let somebody else lead packets to optout (optout run --tun-fd)"
+    )]
+    NoRules,
     /// Rules without ports would divert everything.
     #[error(
         "cannot divert port 53 alone: this kernel's routing rules know no ports; \
@@ -215,7 +221,10 @@ impl Routes {
     /// [`RouteError`]; whatever was set up is removed again.
     pub fn set_up(plan: Plan, tun: &Tun) -> Result<Self, RouteError> {
         let mut netlink = Netlink::route().map_err(|e| kernel("open a netlink socket", e))?;
-        sweep::sweep(&mut netlink).map_err(|e| kernel("remove what an older run left", e))?;
+        sweep::sweep(&mut netlink).map_err(|error| match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP) => RouteError::NoRules,
+            _ => kernel("remove what an older run left", error),
+        })?;
         free(&mut netlink, &plan)?;
         let device = tun.index();
         let around = Surroundings::look(&mut netlink, device, &plan)
