@@ -7,6 +7,7 @@
     if (!script) printf ".globl %s\n.type %s, %%function\n%s:\n", $1, $1, $1
 }
 END {
+    if (script && !count) print "LIBC { local: *; };"
     for (n = 1; script && n <= count; n++) {
         printf "%s { global:%s%s };\n", versions[n], names[versions[n]], n == 1 ? " local: *;" : ""
     }

@@ -17,10 +17,11 @@ need_rust_with_source() {
 }
 
 # What makes a program small. Nothing unwinds, since a panic ends it, so that nobody reads
-# the tables for that; and the journal uses SQLite for tables and indices alone.
-small_rust="-Cforce-unwind-tables=no -Zlocation-detail=none"
+# the tables for that. What is logged of a structure for developers is its name, and of a
+# panic what happened and not where. The journal uses SQLite for tables and indices alone.
+small_rust="-Cforce-unwind-tables=no -Zlocation-detail=none -Zfmt-debug=shallow"
 small_c="-fno-unwind-tables -fno-asynchronous-unwind-tables"
-small_std=('-Zbuild-std=std,panic_abort' -Zbuild-std-features=)
+small_std=('-Zbuild-std=std,panic_abort' -Zbuild-std-features=optimize_for_size)
 export LIBSQLITE3_FLAGS="-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 \
 -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_SOUNDEX \
 -DSQLITE_OMIT_LOAD_EXTENSION"

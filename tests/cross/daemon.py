@@ -222,7 +222,7 @@ def with_a_tun_handed_over(option):
             with socket.socket(socket.AF_UNIX) as door:
                 door.bind(path)
                 door.listen()
-                run = Handed(program, [option, path, "--protect", "none"], door, tun)
+                run = Handed(program, [option, path, "--protect", "user:5300"], door, tun)
         servers = {4: "198.18.0.53", 6: "fd6f:7074:6f75:7400::35"}
         yield from checks(run, servers, world, before)
     return way

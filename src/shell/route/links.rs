@@ -51,8 +51,7 @@ impl Surroundings {
         let has_v6 = has_v6();
         let mut towards = BTreeSet::new();
         let v4 = route_to(netlink, FAR_V4.into(), plan.own_socket())?;
-        let v6 =
-            if has_v6 { route_to(netlink, FAR_V6.into(), plan.own_socket())? } else { None };
+        let v6 = if has_v6 { route_to(netlink, FAR_V6.into(), plan.own_socket())? } else { None };
         let mut source = (None, None);
         for way in [v4, v6].into_iter().flatten().filter(|way| way.link != device && way.leaves()) {
             towards.insert(way.link);
