@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use nix::errno::Errno;
+#[cfg(not(target_os = "android"))]
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
@@ -51,7 +52,11 @@ pub fn has_net_admin() -> bool {
 ///
 /// What the kernel says.
 pub fn die_with_parent() -> io::Result<()> {
-    Ok(prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?)
+    #[cfg(not(target_os = "android"))]
+    return Ok(prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)?);
+    // An app's process is the system's, and so is its end.
+    #[cfg(target_os = "android")]
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Gives up what we never need, for good: programs with more privileges than
@@ -69,9 +74,13 @@ pub fn harden() -> io::Result<()> {
         }
     }
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    // A core dump that is piped to a program ignores the limit; this does not.
-    prctl::set_dumpable(false)?;
-    prctl::set_no_new_privs()?;
+    // In an app the system has seen to both.
+    #[cfg(not(target_os = "android"))]
+    {
+        // A core dump that is piped to a program ignores the limit; this does not.
+        prctl::set_dumpable(false)?;
+        prctl::set_no_new_privs()?;
+    }
     Ok(())
 }
 
@@ -117,7 +126,7 @@ const CAPABILITY_VERSION_3: u32 = 0x2008_0522; // linux/capability.h
 
 /// Open files we ask for, if the administrator allows: all questions to
 /// upstreams, and as much again for the rest.
-const WANTED_FILES: u64 = 1024;
+const WANTED_FILES: libc::rlim_t = 1024;
 
 /// Runs `test` alone without any privilege: as nobody, in a user namespace that
 /// owns nothing. `name` is the test's path.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::{Uid, fchown};
+use socket2::SockRef;
 
 /// Makes a socket one whose packets do not come to us.
 pub trait Protect: fmt::Debug + Send + Sync {
@@ -47,7 +49,7 @@ impl Protect for Way {
     fn protect(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
         match self {
             Self::None => {}
-            Self::Mark(mark) => setsockopt(&socket, sockopt::Mark, &mark.get())?,
+            Self::Mark(mark) => SockRef::from(&socket).set_mark(mark.get())?,
             Self::Device(name) => setsockopt(&socket, sockopt::BindToDevice, &name.into())?,
             // The kernel routes a socket for the user that its file belongs to.
             Self::User(uid) => fchown(socket, Some(Uid::from_raw(*uid)), None)?,
@@ -56,10 +58,37 @@ impl Protect for Way {
     }
 }
 
-/// The way with a mark, for all who share it.
+/// The way past routing rules of our own: the mark, or where sockets cannot have one,
+/// as under qemu-user, the user [`OWN_USER`].
 #[must_use]
-pub fn by_mark(mark: NonZeroU32) -> Protector {
-    Arc::new(Way::Mark(mark))
+pub fn for_rules(mark: NonZeroU32) -> Way {
+    let tried = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| Way::Mark(mark).protect(socket.as_fd()));
+    match tried {
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Way::User(OWN_USER),
+        // What else is wrong is told when the sockets are made that are needed.
+        _ => Way::Mark(mark),
+    }
+}
+
+impl Way {
+    /// The user by whom routing rules tell our sockets, if they do.
+    #[must_use]
+    pub fn user(&self) -> Option<u32> {
+        match self {
+            Self::User(uid) => Some(*uid),
+            _ => None,
+        }
+    }
+}
+
+/// What is not covered where our sockets are that user's for want of marks, in one line.
+pub(crate) fn markless(user: u32) -> String {
+    format!(
+        "sockets cannot have a mark here (SO_MARK is refused), so routing rules know optout's own \
+         as those of user {user}: what that user sends is not covered, and no flows are looked \
+         into; run optout on a system with marks for that"
+    )
 }
 
 /// Protects a socket before it is used.
@@ -91,6 +120,9 @@ impl FromStr for Way {
     }
 }
 
+/// A user that nobody is: between those that Debian and systemd give out.
+pub const OWN_USER: u32 = 61_053;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +138,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Way>().unwrap(), want, "{text}");
         }
+    }
+
+    #[test]
+    fn where_marks_work_or_are_not_permitted_it_is_the_mark() {
+        let mark = NonZeroU32::new(16).unwrap();
+        assert_eq!(for_rules(mark), Way::Mark(mark));
     }
 
     #[test]

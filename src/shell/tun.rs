@@ -89,6 +89,7 @@ impl Tun {
         let mut config = Configuration::default();
         config.tun_name(name);
         // The crate would set an address and bring the device up.
+        #[cfg(not(target_os = "android"))] // where the crate never looks
         config.platform_config(|linux| {
             linux.ensure_root_privileges(false);
         });

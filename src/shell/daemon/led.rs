@@ -52,6 +52,7 @@ impl Led {
     /// Makes the device and its tables. Nothing comes our way yet.
     pub(super) fn set_up(
         config: &Config,
+        own_user: Option<u32>,
         questions: mpsc::Sender<Question>,
     ) -> Result<Self, DaemonError> {
         let (listener, listener_problem) = match Listener::open(config.mark.get()) {
@@ -60,7 +61,7 @@ impl Led {
                 (None, Some(format!("cannot listen for clients on the local link: {error}")))
             }
         };
-        let plan = plan(config, listener.as_ref().map(Listener::port));
+        let plan = Plan { own_user, ..plan(config, listener.as_ref().map(Listener::port)) };
         let tun = Tun::open(&config.device)?;
         let monitor = Monitor::open().map_err(DaemonError::system("watch the network"))?;
         let (change, changed) = mpsc::channel(1);

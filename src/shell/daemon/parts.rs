@@ -48,10 +48,12 @@ impl Parts {
         handover: Option<(OwnedFd, &Handover)>,
     ) -> Result<Self, DaemonError> {
         let signals = Signals::new().map_err(DaemonError::system("listen for signals"))?;
-        let protector: Protector = match &handover {
-            Some((_, handover)) => Arc::new(handover.protect.clone()),
-            None => protect::by_mark(config.mark),
+        let protect = match &handover {
+            Some((_, handover)) => handover.protect.clone(),
+            None => protect::for_rules(config.mark),
         };
+        let own_user = protect.user();
+        let protector: Protector = Arc::new(protect);
         let upstreams = Upstreams::new(Arc::clone(&protector))?;
         let owners =
             Owners::of_this_system().map_err(DaemonError::system("start the owner search"))?;
@@ -61,7 +63,7 @@ impl Parts {
         let (tell, outside) = watch::channel(Outside { found, ..Outside::default() });
         let (questions, local) = mpsc::channel(LOCAL_QUEUE);
         let way = match handover {
-            None => Way::Led(Box::new(Led::set_up(config, questions)?)),
+            None => Way::Led(Box::new(Led::set_up(config, own_user, questions)?)),
             Some((tun, _)) => {
                 let monitor = Monitor::open().map_err(DaemonError::system("watch the network"))?;
                 tell.send_modify(|outside| outside.addresses = addresses_here());

@@ -100,6 +100,7 @@ fn flows(resolvers: &[Prefix]) -> Vec<Flow> {
 }
 
 /// Whether the kernel takes its clock for synchronised.
+#[cfg(not(target_os = "android"))]
 #[expect(unsafe_code, reason = "no safe wrapper for adjtimex(2)")]
 fn synchronised() -> Option<bool> {
     // SAFETY: `timex` is plain numbers, for which all zeroes is a value.
@@ -107,6 +108,12 @@ fn synchronised() -> Option<bool> {
     // SAFETY: the pointer is to a whole `timex`, and modes 0 only reads.
     let state = unsafe { libc::adjtimex(&raw mut timex) };
     (state >= 0).then_some(state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0)
+}
+
+/// An app may not ask.
+#[cfg(target_os = "android")]
+fn synchronised() -> Option<bool> {
+    None
 }
 
 const CAP_NET_ADMIN: u64 = 1 << 12; // capabilities(7), linux/capability.h

@@ -51,11 +51,10 @@ impl Surroundings {
     /// Looks around. `device` is our own TUN, which does not count; the mark of
     /// our own sockets keeps our own routes out of the answers.
     pub(crate) fn look(netlink: &mut Netlink, device: u32, plan: &Plan) -> io::Result<Self> {
-        let mark = plan.mark;
         let has_v6 = has_v6();
         let mut towards = BTreeSet::new();
-        let v4 = route_to(netlink, FAR_V4.into(), Some(mark))?;
-        let v6 = if has_v6 { route_to(netlink, FAR_V6.into(), Some(mark))? } else { None };
+        let v4 = route_to(netlink, FAR_V4.into(), plan.own_socket())?;
+        let v6 = if has_v6 { route_to(netlink, FAR_V6.into(), plan.own_socket())? } else { None };
         let mut source = (None, None);
         for way in [v4, v6].into_iter().flatten().filter(|way| way.link != device && way.leaves()) {
             towards.insert(way.link);
@@ -106,12 +105,12 @@ impl Way {
     }
 }
 
-/// Asks the kernel where a packet of ours to port 53 of `to` would go; `None`
-/// if nowhere.
+/// Asks the kernel where a packet to port 53 of `to` would go from such a socket;
+/// `None` if nowhere.
 pub(crate) fn route_to(
     netlink: &mut Netlink,
     to: IpAddr,
-    mark: Option<u32>,
+    socket: RouteAttribute,
 ) -> io::Result<Option<Way>> {
     let mut message = RouteMessage::default();
     message.header.address_family = family(to.is_ipv6());
@@ -123,7 +122,7 @@ pub(crate) fn route_to(
     message.attributes.push(RouteAttribute::Destination(to.into()));
     message.attributes.push(RouteAttribute::IpProto(17)); // UDP, RFC 768
     message.attributes.push(RouteAttribute::Dport(53));
-    message.attributes.extend(mark.map(RouteAttribute::Mark));
+    message.attributes.push(socket);
     let answer = match netlink.one(&RouteNetlinkMessage::GetRoute(message)) {
         Ok(Some(RouteNetlinkMessage::NewRoute(answer))) => answer,
         Ok(_) => return Ok(None),

@@ -29,6 +29,7 @@ mod tables;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use rtnetlink::packet_route::route::RouteAttribute;
 use thiserror::Error;
 
 pub use self::flows::{FlowPlan, Scope};
@@ -38,6 +39,7 @@ pub use self::self_test::{LoopError, self_test};
 use crate::core::prefix::Prefix;
 use crate::shell::netlink::Netlink;
 use crate::shell::nft;
+use crate::shell::protect;
 use crate::shell::tun::Tun;
 
 /// What to set up. Numbers and prefixes that a user may want to change.
@@ -45,6 +47,8 @@ use crate::shell::tun::Tun;
 pub struct Plan {
     /// The bit that our own sockets carry, and nobody else's.
     pub mark: u32,
+    /// The user that our own sockets belong to, where they cannot carry the mark.
+    pub own_user: Option<u32>,
     /// The bit by which nft steers questions of sockets that are bound to a link.
     pub steer: u32,
     /// The bit by which nft leads flows to us that are not decided.
@@ -81,6 +85,11 @@ impl Plan {
         [self.dns_table, self.address_table, self.flow_table]
     }
 
+    /// How the kernel is asked about the way of a socket of ours.
+    pub(crate) fn own_socket(&self) -> RouteAttribute {
+        self.own_user.map_or(RouteAttribute::Mark(self.mark), RouteAttribute::Uid)
+    }
+
     /// With this mark, and bits beside it for the rest.
     #[must_use]
     pub fn with_mark(self, mark: u32) -> Self {
@@ -107,6 +116,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             mark: 0x0100_0000,
+            own_user: None,
             steer: 0x0200_0000,
             divert: 0x0400_0000,
             dns_table: 5353,
@@ -152,6 +162,12 @@ pub enum RouteError {
         /// The priority.
         priority: u32,
     },
+    /// There are no rules to be had.
+    #[error(
+        "cannot read routing rules: this system has none, or does not pass them on, as qemu-user \
+         does; let somebody else lead packets to optout (optout run --tun-fd)"
+    )]
+    NoRules,
     /// Rules without ports would divert everything.
     #[error(
         "cannot divert port 53 alone: this kernel's routing rules know no ports, it has no \
@@ -216,8 +232,10 @@ impl Routes {
     /// [`RouteError`]; whatever was set up is removed again.
     pub fn set_up(plan: Plan, tun: &Tun) -> Result<Self, RouteError> {
         let mut netlink = Netlink::route().map_err(|e| kernel("open a netlink socket", e))?;
-        sweep::sweep(&mut netlink, &plan)
-            .map_err(|e| kernel("remove what an older run left", e))?;
+        sweep::sweep(&mut netlink, &plan).map_err(|error| match error.raw_os_error() {
+            Some(libc::EOPNOTSUPP) => RouteError::NoRules,
+            _ => kernel("remove what an older run left", error),
+        })?;
         let programs = iptables::Programs::default();
         iptables::sweep(programs);
         free(&mut netlink, &plan)?;
@@ -369,7 +387,9 @@ impl Routes {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let slow = self.filter.as_ref().and_then(nft::Table::problem);
-        self.filter_problem.iter().cloned().chain(slow.map(str::to_owned)).collect()
+        let markless = self.plan.own_user.map(protect::markless);
+        let filter = self.filter_problem.iter().cloned();
+        markless.into_iter().chain(filter).chain(slow.map(str::to_owned)).collect()
     }
 
     /// Ends as a kill does: files are closed, and nothing else happens.
@@ -426,7 +446,11 @@ impl Routes {
     /// Makes the packet-filter table, or says why there is none.
     fn filter(&mut self) {
         self.filter = None;
-        match nft::Table::make(&self.plan, &self.around, self.device) {
+        let made = match self.plan.own_user {
+            None => nft::Table::make(&self.plan, &self.around, self.device),
+            Some(_) => Err(io::Error::other("it would know our own sockets by their mark")),
+        };
+        match made {
             Ok(table) => {
                 if let Some(problem) = table.problem() {
                     log::warn!("route: {problem}");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use rtnetlink::packet_route::route::RouteProtocol;
 use rtnetlink::packet_route::rule::{
-    RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange,
+    RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange, RuleUidRange,
 };
 use rtnetlink::packet_route::{IpProtocol, RouteNetlinkMessage};
 
@@ -33,6 +33,8 @@ pub(crate) struct Rule {
     to: Option<Prefix>,
     /// Only packets of this protocol.
     protocol: Option<Protocol>,
+    /// Only packets of sockets of these users; what is forwarded counts as root's.
+    users: Option<(u32, u32)>,
     /// Only packets to these ports.
     ports: Option<(u16, u16)>,
     /// Go on at this priority, instead of looking into `table`. Without either it is
@@ -108,7 +110,10 @@ fn of_family(plan: &Plan, v6: bool, clients: &[Prefix], own: Host<'_>) -> Vec<Ru
         }
     }
     rules.extend(from.map(|&from| Rule { from: Some(from), priority: client, ..base.clone() }));
-    rules
+    match plan.own_user {
+        Some(user) => rules.into_iter().flat_map(|rule| rule.but_of(user)).collect(),
+        None => rules,
+    }
 }
 
 /// The rules of both families that lead flows to us that are not decided.
@@ -327,6 +332,18 @@ impl Rule {
         Self { link: Some(LOOPBACK.into()), ..self }
     }
 
+    /// The same, but not for sockets of that user. A rule knows a range of users and not
+    /// all but one, so it is two. What leads past others, or is for clients alone, stays.
+    fn but_of(self, user: u32) -> Vec<Self> {
+        if self.goto.is_some() || self.from.is_some() {
+            return vec![self];
+        }
+        let below = user.checked_sub(1).map(|last| (0, last));
+        let above = user.checked_add(1).map(|first| (first, LAST_USER));
+        let some = |users| Self { users: Some(users), ..self.clone() };
+        below.into_iter().chain(above).map(some).collect()
+    }
+
     fn message(&self) -> RuleMessage {
         let mut message = RuleMessage::default();
         message.header.family = family(self.v6);
@@ -357,6 +374,8 @@ impl Rule {
             Protocol::Udp => IpProtocol::Udp,
         });
         message.attributes.extend(protocol.map(RuleAttribute::IpProtocol));
+        let users = self.users.map(|(start, end)| RuleUidRange { start, end });
+        message.attributes.extend(users.map(RuleAttribute::UidRange));
         let ports = self.ports.map(|(start, end)| RulePortRange { start, end });
         message.attributes.extend(ports.map(RuleAttribute::DestinationPortRange));
         message
@@ -394,6 +413,9 @@ impl Rule {
                 RuleAttribute::DestinationPortRange(RulePortRange { start, end }) => {
                     rule.ports = Some((*start, *end));
                 }
+                RuleAttribute::UidRange(RuleUidRange { start, end }) => {
+                    rule.users = Some((*start, *end));
+                }
                 // Filled in by the kernel, or said above already.
                 RuleAttribute::Protocol(_)
                 | RuleAttribute::SuppressPrefixLen(u32::MAX)
@@ -415,6 +437,7 @@ impl Rule {
 /// flows, and the end.
 pub(crate) const PRIORITIES: u32 = 8;
 const PROTOCOLS: [Option<Protocol>; 2] = [Some(Protocol::Udp), Some(Protocol::Tcp)];
+const LAST_USER: u32 = u32::MAX - 1; // the last number means none
 const QUESTIONS: (u16, u16) = (53, 53); // RFC 1035 §4.2
 const LOOPBACK: &str = "lo";
 
@@ -464,6 +487,40 @@ mod tests {
         assert!(!with_ports.is_empty());
         for rule in with_ports {
             assert_ne!(Rule::read(&of_an_old_kernel(rule)).as_ref(), Some(rule));
+        }
+    }
+
+    /// Nothing is marked, and there are no networks of Android's.
+    const HOST: Host<'_> = Host { steered: false, networks: &[] };
+
+    /// Whether a rule leads a packet of this host, of such a socket, to one of our tables.
+    fn leads(rules: &[Rule], user: u32) -> bool {
+        let mut rules: Vec<_> = rules.iter().filter(|rule| rule.from.is_none()).collect();
+        rules.sort_by_key(|rule| rule.priority);
+        rules.iter().any(|rule| {
+            rule.table != 0 && rule.users.is_none_or(|(first, last)| (first..=last).contains(&user))
+        })
+    }
+
+    #[test]
+    fn without_marks_nothing_leads_a_socket_of_our_own_user() {
+        let client = prefix(std::net::Ipv4Addr::new(192, 168, 7, 0), 24);
+        for own in [0, 1, 61_053, LAST_USER] {
+            let plan = Plan { own_user: Some(own), ..Plan::default() };
+            let rules = wanted(&plan, true, &[client], HOST);
+            for other in [0, 1, 2, 61_052, 61_053, 61_054, LAST_USER] {
+                assert_eq!(leads(&rules, other), other != own, "own {own}, other {other}");
+            }
+            let clients: Vec<_> = rules.iter().filter(|rule| rule.from.is_some()).collect();
+            assert!(matches!(clients[..], [rule] if rule.users.is_none()), "{clients:?}");
+        }
+    }
+
+    #[test]
+    fn a_rule_for_users_is_read_back_as_it_was_made() {
+        let plan = Plan { own_user: Some(61_053), ..Plan::default() };
+        for rule in wanted(&plan, true, &[], HOST) {
+            assert_eq!(Rule::read(&rule.message()).as_ref(), Some(&rule));
         }
     }
 }

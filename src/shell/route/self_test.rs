@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use rtnetlink::packet_route::route::RouteAttribute;
 use thiserror::Error;
 
 use super::Plan;
@@ -94,8 +95,9 @@ pub async fn self_test(
 fn evidence(to: IpAddr, plan: &Plan) -> io::Result<String> {
     let mut netlink = Netlink::route()?;
     let mut said = Vec::new();
-    for (name, mark) in [("with our mark", plan.mark), ("a program's", plan.steer)] {
-        said.push(match route_to(&mut netlink, to, Some(mark))? {
+    let programs = RouteAttribute::Mark(plan.steer);
+    for (name, socket) in [("with our mark", plan.own_socket()), ("a program's", programs)] {
+        said.push(match route_to(&mut netlink, to, socket)? {
             Some(way) => {
                 let link = nix::net::if_::if_indextoname(way.link)
                     .map_or_else(|_| way.link.to_string(), |n| n.to_string_lossy().into_owned());

@@ -7,14 +7,14 @@ use std::thread;
 use std::time::Duration;
 
 use super::*;
-use crate::shell::protect::{Way, by_mark};
+use crate::shell::protect::Way;
 use futures_util::FutureExt;
 
 use crate::shell::netns_test::{isolated, sh};
 use crate::shell::privileges::unprivileged;
 
 fn marked() -> Protector {
-    by_mark(NonZeroU32::new(0x0100_0000).unwrap())
+    std::sync::Arc::new(Way::Mark(NonZeroU32::new(0x0100_0000).unwrap()))
 }
 
 /// Runs `test` in a private network with upstreams made inside a runtime.

@@ -1,0 +1,2 @@
+#pragma once
+int ioctl(int, int, ...);

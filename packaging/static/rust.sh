@@ -1,0 +1,31 @@
+# shellcheck shell=bash disable=SC2034 # what is set here is for those who source it
+# A Rust that can build its standard library for any target. Sourced by what builds for
+# other machines, from the top of the repository.
+# shellcheck source=tests/lab/install.sh
+. tests/lab/install.sh
+
+# The toolchain in use, if it has the library's source; else Debian's, which all comes in
+# one version. `-Zbuild-std` is asked of a stable compiler.
+need_rust_with_source() {
+    need cc:gcc
+    [ -e /usr/include/stdio.h ] || install_packages libc6-dev
+    export RUSTC_BOOTSTRAP=1
+    has_source && return
+    PATH=/usr/bin:$PATH
+    has_source || install_packages rustc-web rust-web-src cargo-web
+    has_source || { echo "this Rust has no source of its standard library: rustup component add rust-src" >&2; return 1; }
+}
+
+# What makes a program small. Nothing unwinds, since a panic ends it, so that nobody reads
+# the tables for that. What is logged of a structure for developers is its name, and of a
+# panic what happened and not where. The journal uses SQLite for tables and indices alone.
+small_rust="-Cforce-unwind-tables=no -Zlocation-detail=none -Zfmt-debug=shallow"
+small_c="-fno-unwind-tables -fno-asynchronous-unwind-tables"
+small_std=('-Zbuild-std=std,panic_abort' -Zbuild-std-features=optimize_for_size)
+export LIBSQLITE3_FLAGS="-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 \
+-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_SOUNDEX \
+-DSQLITE_OMIT_LOAD_EXTENSION"
+
+has_source() {
+    command -v cargo >/dev/null && [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library/std" ]
+} 2>/dev/null
