@@ -88,7 +88,7 @@ public final class AppsActivity extends Screen {
     private void fill(View row, Item item) {
         String id = item.app.packageName;
         row.<ImageView>findViewById(R.id.icon).setImageDrawable(
-                icons.computeIfAbsent(id, key -> item.app.loadIcon(getPackageManager())));
+                icons.computeIfAbsent(id, key -> getPackageManager().getApplicationIcon(item.app)));
         row.<TextView>findViewById(R.id.name).setText(item.name);
         row.<TextView>findViewById(R.id.package_name).setText(LogRow.breakable(id));
         Switch covered = row.findViewById(R.id.covered);

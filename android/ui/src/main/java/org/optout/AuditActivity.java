@@ -22,7 +22,6 @@ public final class AuditActivity extends Screen {
         rows = new Rows<>(R.layout.audit_row, this::fill);
         show(R.layout.list);
         visible(R.id.search, false);
-        visible(R.id.search_label, false);
         setText(R.id.intro, getString(R.string.audit_intro));
         visible(R.id.intro, true);
         setText(R.id.empty, getString(R.string.audit_empty));
@@ -87,7 +86,7 @@ public final class AuditActivity extends Screen {
         if (vendor.optedOut() == null) {
             long tried = vendor.blocked() + vendor.watched();
             return getResources().getQuantityString(
-                    R.plurals.audit_no_date, Words.quantity(tried), Words.number(tried));
+                    R.plurals.audit_no_date, Words.quantity(tried), Words.number(this, tried));
         }
         String day = Words.isoDate(this, vendor.optedOut());
         long tried = vendor.sinceOptOut() == null ? 0 : vendor.sinceOptOut();
@@ -95,7 +94,7 @@ public final class AuditActivity extends Screen {
             return getString(R.string.audit_kept, day);
         }
         return getResources().getQuantityString(
-                R.plurals.audit_since, Words.quantity(tried), Words.number(tried), day);
+                R.plurals.audit_since, Words.quantity(tried), Words.number(this, tried), day);
     }
 
     private void share() {

@@ -57,7 +57,9 @@ public final class EntryActivity extends Screen {
 
     private List<String> facts() {
         List<String> facts = new ArrayList<>();
-        String host = LogRow.host(this, line);
+        String host = line.host() != null
+                ? line.host()
+                : getString(R.string.host_unknown, line.subject());
         if (line.connection() == null) {
             facts.add(getString(R.string.fact_question, host, line.query()));
         } else {
@@ -72,9 +74,9 @@ public final class EntryActivity extends Screen {
                 R.plurals.fact_times,
                 Words.quantity(line.count()),
                 line.count(),
-                Words.date(this, line.lastMs()) + ", " + Words.time(this, line.lastMs())));
+                Words.moment(this, line.lastMs())));
         if (line.alias() != null) {
-            facts.add(getString(R.string.fact_alias, LogRow.breakable(line.alias())));
+            facts.add(getString(R.string.fact_alias, line.alias()));
         }
         return facts;
     }
@@ -94,8 +96,7 @@ public final class EntryActivity extends Screen {
             }
         }
         for (Rule rule : explanation.rules()) {
-            String text = LogRow.breakable(rule.text());
-            found.add(getString(R.string.fact_rule, text, rule.line(), rule.list()));
+            found.add(getString(R.string.fact_rule, rule.text(), rule.line(), rule.list()));
         }
         if (entry != null && !entry.sources().isEmpty()) {
             String sources = String.join("\n", entry.sources());

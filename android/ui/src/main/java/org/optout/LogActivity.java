@@ -21,7 +21,7 @@ public final class LogActivity extends Screen {
         programs = new Programs(this);
         rows = new Rows<>(R.layout.log_row, (row, line) -> LogRow.fill(row, line, programs));
         show(R.layout.list);
-        visible(R.id.choices, true);
+        visible(R.id.outcomes, true);
         ListView list = findViewById(R.id.list);
         list.setAdapter(rows);
         list.setOnItemClickListener((parent, view, position, id) ->

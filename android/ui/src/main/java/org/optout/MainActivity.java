@@ -120,10 +120,10 @@ public final class MainActivity extends Screen implements Board.Listener {
     }
 
     private void counts(Report report) {
-        setText(R.id.stopped, Words.number(report.blocked()));
+        setText(R.id.stopped, Words.number(this, report.blocked()));
         setText(R.id.stopped_what, getResources()
                 .getQuantityText(R.plurals.stopped_today, Words.quantity(report.blocked())));
-        setText(R.id.asked, Words.number(report.total()));
+        setText(R.id.asked, Words.number(this, report.total()));
         setText(R.id.asked_what, getResources()
                 .getQuantityText(R.plurals.asked_today, Words.quantity(report.total())));
     }
@@ -183,6 +183,6 @@ public final class MainActivity extends Screen implements Board.Listener {
 
     private static final int CONSENT = 1;
     private static final int NOTIFY = 2;
-    private static final int LATEST = 3; // more would push the entries off a small screen
+    private static final int LATEST = 2; // more would push the entries off a small screen
     private static final long MINUTE = 60;
 }

@@ -68,8 +68,8 @@ final class Notices {
         return context.getResources().getQuantityString(
                 R.plurals.notice_count,
                 Words.quantity(today.blocked()),
-                Words.number(today.blocked()),
-                Words.number(today.total()));
+                Words.number(context, today.blocked()),
+                Words.number(context, today.total()));
     }
 
     private Notification.Builder builder(String channel) {

@@ -41,7 +41,7 @@ final class Programs {
         Drawable known = icons.get(key);
         if (known == null) {
             ApplicationInfo app = app(client.program());
-            known = app == null ? unknown() : app.loadIcon(packages);
+            known = app == null ? unknown() : packages.getApplicationIcon(app);
             icons.put(key, known);
         }
         return known;

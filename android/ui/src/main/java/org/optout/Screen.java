@@ -34,9 +34,7 @@ abstract class Screen extends Activity {
     void show(int layout) {
         super.setContentView(R.layout.frame);
         LayoutInflater.from(this).inflate(layout, this.<ViewGroup>findViewById(R.id.content));
-        View back = findViewById(R.id.back);
-        back.setVisibility(isTaskRoot() ? View.GONE : View.VISIBLE);
-        back.setOnClickListener(view -> finish());
+        onClick(R.id.back, this::finish);
         title(getTitle());
     }
 

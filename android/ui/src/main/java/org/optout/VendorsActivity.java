@@ -80,12 +80,9 @@ public final class VendorsActivity extends Screen {
     }
 
     static String stopped(Screen screen, VendorLine vendor) {
-        if (vendor.blocked() == 0) {
-            return screen.getString(R.string.vendor_none);
-        }
         return screen.getResources().getQuantityString(
                 R.plurals.vendor_stopped,
                 Words.quantity(vendor.blocked()),
-                Words.number(vendor.blocked()));
+                Words.number(screen, vendor.blocked()));
     }
 }

@@ -2,6 +2,7 @@ package org.optout;
 
 import android.content.Context;
 import android.text.format.DateFormat;
+import android.text.format.DateUtils;
 import java.text.NumberFormat;
 import java.text.ParseException;
 import java.text.SimpleDateFormat;
@@ -16,8 +17,9 @@ import org.optout.tunnel.Standing;
 final class Words {
     private Words() {}
 
-    static String number(long number) {
-        return NumberFormat.getIntegerInstance().format(number);
+    static String number(Context context, long number) {
+        Locale locale = context.getResources().getConfiguration().getLocales().get(0);
+        return NumberFormat.getIntegerInstance(locale).format(number);
     }
 
     /** For {@code getQuantityString}, which takes no long. */
@@ -35,7 +37,9 @@ final class Words {
 
     /** The time if it was today, else day and time. */
     static String moment(Context context, long ms) {
-        return ms >= midnight() ? time(context, ms) : date(context, ms) + " " + time(context, ms);
+        int day = ms >= midnight() ? 0 : DateUtils.FORMAT_SHOW_DATE | DateUtils.FORMAT_ABBREV_MONTH;
+        int form = DateUtils.FORMAT_SHOW_TIME | DateUtils.FORMAT_NO_YEAR | day;
+        return DateUtils.formatDateTime(context, ms, form);
     }
 
     /** An ISO date in the form of the user; as it is, if it is none. */
@@ -54,6 +58,7 @@ final class Words {
     /** Milliseconds since 1970 at which today began here. */
     static long midnight() {
         Calendar day = Calendar.getInstance();
+        day.setTimeInMillis(System.currentTimeMillis());
         day.set(Calendar.HOUR_OF_DAY, 0);
         day.set(Calendar.MINUTE, 0);
         day.set(Calendar.SECOND, 0);
