@@ -98,7 +98,7 @@ final class Backup {
             for (int n = from.read(part); n >= 0; n = from.read(part)) {
                 all.write(part, 0, n);
                 if (all.size() > LIMIT) {
-                    throw new IOException("larger than " + LIMIT);
+                    throw new IOException(String.valueOf(LIMIT));
                 }
             }
             return new String(all.toByteArray(), StandardCharsets.UTF_8);

@@ -22,6 +22,7 @@ import org.robolectric.RuntimeEnvironment;
 import org.robolectric.annotation.Config;
 import org.robolectric.shadows.ShadowNetwork;
 import org.robolectric.shadows.ShadowNetworkCapabilities;
+import org.robolectric.shadows.ShadowVpnService;
 import org.robolectric.util.ReflectionHelpers;
 
 /** What of Android's news about networks reaches the engine. */
@@ -36,6 +37,7 @@ public class LinkWatchTest {
 
     @Before
     public void begin() {
+        ShadowVpnService.setPrepareResult(null);
         watch.start();
     }
 
