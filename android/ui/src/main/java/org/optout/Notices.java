@@ -25,12 +25,10 @@ final class Notices {
      */
     Notification running(Standing standing, Report today) {
         boolean paused = standing.phase() == Phase.PAUSED;
-        String title = context.getString(R.string.app_name) + ": "
-                + context.getString(Words.state(standing));
         String text = text(standing, today);
         Notification.Builder builder = builder(App.STATE)
                 .setSmallIcon(paused ? R.drawable.ic_shield_off : R.drawable.ic_shield)
-                .setContentTitle(title)
+                .setContentTitle(context.getString(Words.state(standing)))
                 .setContentText(text)
                 .setStyle(new Notification.BigTextStyle().bigText(text))
                 .setOngoing(true)

@@ -3,13 +3,16 @@ package org.optout;
 import static org.robolectric.Shadows.shadowOf;
 
 import android.app.Activity;
-import android.content.ComponentName;
 import android.content.Context;
 import android.content.Intent;
 import android.content.pm.ApplicationInfo;
 import android.content.pm.PackageInfo;
+import android.graphics.Bitmap;
+import android.graphics.Canvas;
 import android.graphics.Color;
-import android.graphics.drawable.GradientDrawable;
+import android.graphics.Paint;
+import android.graphics.drawable.BitmapDrawable;
+import android.graphics.drawable.Drawable;
 import android.os.Looper;
 import java.util.List;
 import java.util.concurrent.Executor;
@@ -93,12 +96,22 @@ final class Scene {
         info.applicationInfo.packageName = name;
         info.applicationInfo.nonLocalizedLabel = label;
         packages.installPackage(info);
-        GradientDrawable icon = new GradientDrawable();
-        icon.setShape(GradientDrawable.OVAL);
-        icon.setColor(colour);
-        icon.setSize(96, 96);
+        Drawable icon = icon(label.substring(0, 1), colour);
         packages.setApplicationIcon(name, icon);
-        packages.addActivityIcon(new ComponentName(name, "Main"), icon);
+    }
+
+    /** A letter in a disc: icons of real apps are not ours to show. */
+    private Drawable icon(String letter, int colour) {
+        Bitmap picture = Bitmap.createBitmap(96, 96, Bitmap.Config.ARGB_8888);
+        Canvas canvas = new Canvas(picture);
+        Paint paint = new Paint(Paint.ANTI_ALIAS_FLAG);
+        paint.setColor(colour);
+        canvas.drawCircle(48, 48, 46, paint);
+        paint.setColor(Color.WHITE);
+        paint.setTextSize(48);
+        paint.setTextAlign(Paint.Align.CENTER);
+        canvas.drawText(letter, 48, 65, paint);
+        return new BitmapDrawable(context.getResources(), picture);
     }
 
     private static String line(long minute, int count, String outcome, String what, String client, String rule) {
@@ -153,7 +166,7 @@ final class Scene {
 
     static final String VENDORS = "[{\"vendors\":[" + String.join(",", List.of(
             vendor("adjust", "Adjust", "enforce", 21, 0, "Counts installs for advertisers.", null, null),
-            vendor("amazon", "Amazon", "watch", 17, 12, "Shops and speakers.", null, null),
+            vendor("amazon", "Amazon", "watch", 17, 0, "Shops and speakers.", null, null),
             vendor("google", "Google", "enforce", 88, 341, "Measures apps by Firebase.", null, null),
             vendor("meta", "Meta", "off", 34, 0, "Counts what apps report to Facebook.", null, null),
             vendor("oneplus", "OnePlus", "enforce", 12, 1234, STORY,

@@ -10,9 +10,12 @@ import android.graphics.drawable.GradientDrawable;
 import android.view.ContextThemeWrapper;
 import android.view.Gravity;
 import android.view.View;
+import android.view.ViewGroup;
 import android.widget.FrameLayout;
 import android.widget.ImageView;
 import android.widget.LinearLayout;
+import android.widget.ListAdapter;
+import android.widget.ListView;
 import android.widget.RemoteViews;
 import android.widget.TextView;
 import java.io.File;
@@ -31,8 +34,8 @@ import org.robolectric.annotation.Config;
 import org.robolectric.annotation.GraphicsMode;
 
 /**
- * The pictures in docs/android, drawn by Android 15's own code in the JVM. The notification is
- * what Android makes of ours; the tile is our icon and our words in a frame drawn here, for a tile
+ * The pictures in docs/android, drawn by Android 15's own code in the JVM. Each is as high as what is on
+ * the screen, which on a phone scrolls. The notification is what Android makes of ours; the tile is our icon and our words in a frame drawn here, for a tile
  * is drawn by another app of the phone.
  */
 @RunWith(RobolectricTestRunner.class)
@@ -83,7 +86,6 @@ public class Screenshots {
 
     @Test
     public void vendor_story() throws IOException {
-        look(PHONE.replace("h760dp", "h960dp"), 1f);
         light_and_dark("vendor-story", () -> open_story());
     }
 
@@ -94,7 +96,6 @@ public class Screenshots {
 
     @Test
     public void entry() throws IOException {
-        look(PHONE.replace("h760dp", "h1180dp"), 1f);
         light_and_dark("log-detail", () -> open_entry());
     }
 
@@ -110,13 +111,12 @@ public class Screenshots {
 
     @Test
     public void settings() throws IOException {
-        look(PHONE.replace("h760dp", "h1340dp"), 1f);
         light_and_dark("settings", () -> open_settings());
     }
 
     @Test
     public void in_german() throws IOException {
-        look(PHONE.replace("en-rUS", "de-rDE").replace("h760dp", "h900dp"), 1f);
+        look(PHONE.replace("en-rUS", "de-rDE"), 1f);
         shoot("main-german", new Scene().on().with(Hindrance.LOCKDOWN).open(MainActivity.class));
         shoot("log-german", new Scene().on().open(LogActivity.class));
     }
@@ -180,13 +180,39 @@ public class Screenshots {
 
     private static void shoot(String name, Activity activity) throws IOException {
         View view = activity.getWindow().getDecorView();
-        write(name, view, view.getWidth(), view.getHeight());
+        int width = view.getWidth();
+        int height = view.getHeight() + beyond(activity.findViewById(R.id.content));
+        view.measure(exactly(width), exactly(height));
+        view.layout(0, 0, width, height);
+        Scene.settle();
+        write(name, view, width, height);
+    }
+
+    /** How much higher the screen must be so that all of it is seen, or lower. */
+    private static int beyond(ViewGroup content) {
+        View list = content.findViewById(R.id.list);
+        if (list == null) {
+            ViewGroup scroll = (ViewGroup) content.getChildAt(0);
+            View inside = scroll.getChildAt(0);
+            return inside.getHeight() + scroll.getPaddingBottom() - scroll.getHeight();
+        }
+        int rows = 0;
+        ListAdapter adapter = ((ListView) list).getAdapter();
+        for (int i = 0; i < adapter.getCount(); i++) {
+            View row = adapter.getView(i, null, (ViewGroup) list);
+            row.measure(exactly(list.getWidth()), View.MeasureSpec.makeMeasureSpec(0, View.MeasureSpec.UNSPECIFIED));
+            rows += row.getMeasuredHeight() + ((ListView) list).getDividerHeight();
+        }
+        return rows + list.getPaddingBottom() - list.getHeight();
+    }
+
+    private static int exactly(int size) {
+        return View.MeasureSpec.makeMeasureSpec(size, View.MeasureSpec.EXACTLY);
     }
 
     private static void draw(String name, View view, int width) throws IOException {
-        int exactly = View.MeasureSpec.makeMeasureSpec(width, View.MeasureSpec.EXACTLY);
         int most = View.MeasureSpec.makeMeasureSpec(width, View.MeasureSpec.AT_MOST);
-        view.measure(exactly, most);
+        view.measure(exactly(width), most);
         view.layout(0, 0, width, view.getMeasuredHeight());
         Scene.settle();
         write(name, view, width, view.getMeasuredHeight());
