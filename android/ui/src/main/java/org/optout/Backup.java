@@ -10,7 +10,6 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import org.json.JSONException;
 import org.json.JSONObject;
-import org.optout.tunnel.EngineException;
 import org.optout.tunnel.Tunnel;
 
 /**
@@ -38,11 +37,11 @@ final class Backup {
     }
 
     /**
-     * Puts everything back, and the engine reads it anew.
+     * Puts everything back; an engine that runs is started anew with it.
      *
      * @return false if it is no backup; then nothing was changed
      */
-    boolean read(InputStream in) throws IOException, EngineException {
+    boolean read(InputStream in) throws IOException {
         JSONObject all;
         try {
             all = new JSONObject(text(in));
@@ -53,11 +52,14 @@ final class Backup {
         if (all.optInt(FORMAT) != VERSION || choices == null) {
             return false;
         }
+        // The engine writes its state too: what is put back while it runs, it would overwrite.
+        boolean ran = tunnel.door().isRunning();
+        tunnel.door().stop();
         replace(config(), all.isNull(CONFIG) ? null : all.optString(CONFIG));
         replace(state(), all.isNull(STATE) ? null : all.optString(STATE));
         tunnel.choices().fromJson(choices);
-        if (tunnel.door().isRunning()) {
-            tunnel.door().reload();
+        if (ran) {
+            tunnel.start();
         }
         return true;
     }

@@ -91,7 +91,7 @@ public final class MainActivity extends Screen implements Board.Listener {
     protected void onActivityResult(int request, int result, Intent data) {
         super.onActivityResult(request, result, data);
         if (request == CONSENT && result == Activity.RESULT_OK) {
-            tunnel().start();
+            begin();
         }
     }
 
@@ -104,16 +104,16 @@ public final class MainActivity extends Screen implements Board.Listener {
     }
 
     private void switchOn() {
-        askForNotifications();
         Intent consent = VpnService.prepare(this);
         if (consent == null) {
-            tunnel().start();
+            begin();
         } else {
             startActivityForResult(consent, CONSENT);
         }
     }
 
-    private void askForNotifications() {
+    private void begin() {
+        tunnel().start();
         if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) {
             requestPermissions(new String[] {Manifest.permission.POST_NOTIFICATIONS}, NOTIFY);
         }

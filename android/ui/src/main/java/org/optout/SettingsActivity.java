@@ -114,7 +114,6 @@ public final class SettingsActivity extends Screen {
         visible(R.id.backup_done, true);
         this.<Switch>findViewById(R.id.at_boot).setChecked(tunnel().choices().atBoot());
         this.<Switch>findViewById(R.id.automation).setChecked(tunnel().choices().automation());
-        tunnel().renew();
     }
 
     private String version() {

@@ -296,7 +296,8 @@ public class ChoicesOfTheUserTest {
         assertEquals("mode = \"watch\"\n", content("config/optout.toml"));
         assertEquals("{\"version\":1}", content("data/state.json"));
         assertTrue(scene.tunnel.choices().exempt().contains("com.example.bank"));
-        assertTrue(scene.engine.calls.contains("reload"));
+        assertTrue(scene.engine.calls.contains("stop"));
+        assertEquals("start", ordered());
     }
 
     @Test

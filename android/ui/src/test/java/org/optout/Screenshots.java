@@ -161,6 +161,9 @@ public class Screenshots {
     private static Activity open_settings() {
         Scene scene = new Scene().on();
         scene.tunnel.choices().setAutomation(true);
+        // One that opens nothing, and the same in every picture.
+        scene.context.getSharedPreferences("choices", Context.MODE_PRIVATE)
+                .edit().putString("key", "key-of-this-picture-only").commit();
         return scene.open(SettingsActivity.class);
     }
 

@@ -39,18 +39,6 @@ final class LinkWatch extends ConnectivityManager.NetworkCallback {
         connectivity.unregisterNetworkCallback(this);
     }
 
-    /** Whether some VPN is up, ours or another. */
-    static boolean anyVpn(Context context) {
-        ConnectivityManager connectivity = context.getSystemService(ConnectivityManager.class);
-        for (Network network : connectivity.getAllNetworks()) {
-            NetworkCapabilities of = connectivity.getNetworkCapabilities(network);
-            if (of != null && of.hasTransport(NetworkCapabilities.TRANSPORT_VPN)) {
-                return true;
-            }
-        }
-        return false;
-    }
-
     @Override
     public synchronized void onCapabilitiesChanged(Network network, NetworkCapabilities now) {
         capabilities.put(network, now);

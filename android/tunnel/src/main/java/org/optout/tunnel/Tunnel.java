@@ -68,13 +68,9 @@ public final class Tunnel {
         return folder("data");
     }
 
-    /** Whether another VPN has, or the user gave us nothing yet: asking for consent is needed. */
+    /** Whether the user has to agree first: he never did, or another VPN has the place now. */
     public boolean needsConsent() {
         return VpnService.prepare(context) != null;
-    }
-
-    public boolean anyVpn() {
-        return LinkWatch.anyVpn(context);
     }
 
     /** Starts, if the user has agreed that we be the VPN; else the standing says that he has not. */

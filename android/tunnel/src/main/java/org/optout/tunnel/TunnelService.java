@@ -2,6 +2,7 @@ package org.optout.tunnel;
 
 import android.annotation.TargetApi;
 import android.app.Notification;
+import android.app.PendingIntent;
 import android.app.Service;
 import android.content.Intent;
 import android.content.pm.ServiceInfo;
@@ -58,14 +59,21 @@ public abstract class TunnelService extends VpnService implements Board.Listener
     public int onStartCommand(Intent intent, int flags, int id) {
         String what = intent == null ? null : intent.getStringExtra(WHAT);
         enterForeground();
-        switch (what == null ? START : what) {
-            case STOP -> tunnel.work().execute(this::close);
+        if (what == null || what.equals(START)) {
+            begin();
+            return Service.START_STICKY;
+        }
+        if (what.equals(STOP) || !tunnel.board().standing().isActive()) {
+            // Also what comes too late: from a notification that outlived its process.
+            tunnel.work().execute(what.equals(STOP) ? this::close : this::leaveAsItIs);
+            return Service.START_NOT_STICKY;
+        }
+        switch (what) {
             case PAUSE -> pause(intent.getLongExtra(SECONDS, 0));
             case RESUME -> asked(() -> tunnel.control().resume());
-            case RENEW -> tunnel.work().execute(this::renew);
-            default -> begin();
+            default -> tunnel.work().execute(this::renew);
         }
-        return STOP.equals(what) ? Service.START_NOT_STICKY : Service.START_STICKY;
+        return Service.START_STICKY;
     }
 
     /** Called when another VPN app takes over, or when the user takes the permission away. */
@@ -159,7 +167,6 @@ public abstract class TunnelService extends VpnService implements Board.Listener
             tunnel.door().networkChanged(link);
             tunnel.control().on();
             refresh();
-            lookAtSettings();
         } catch (EngineException e) {
             leave(now -> now.failed(e.getMessage()));
         }
@@ -171,6 +178,11 @@ public abstract class TunnelService extends VpnService implements Board.Listener
         Builder builder = builder();
         Plan.parse(json).describe(builder, tunnel.choices().exempt());
         builder.setSession(getApplicationInfo().loadLabel(getPackageManager()).toString());
+        Intent app = getPackageManager().getLaunchIntentForPackage(getPackageName());
+        if (app != null) {
+            builder.setConfigureIntent(
+                    PendingIntent.getActivity(this, 0, app, PendingIntent.FLAG_IMMUTABLE));
+        }
         int descriptor = open(builder);
         if (descriptor < 0) {
             leave(now -> now.with(Phase.TAKEN));
@@ -195,6 +207,10 @@ public abstract class TunnelService extends VpnService implements Board.Listener
     private void close() {
         tunnel.choices().setWanted(false);
         leave(now -> now.with(Phase.OFF));
+    }
+
+    private void leaveAsItIs() {
+        leave(now -> now);
     }
 
     /** Ends the engine and this service, and says why. */
@@ -222,6 +238,7 @@ public abstract class TunnelService extends VpnService implements Board.Listener
     }
 
     private void refresh() throws EngineException {
+        lookAtSettings();
         Status status = tunnel.control().status();
         tunnel.board().write(now -> standing(now, status.state(), status.pausedUntil())
                 .with(status.problems()));

@@ -226,6 +226,16 @@ public class TunnelServiceTest {
     }
 
     @Test
+    public void an_order_that_comes_too_late_starts_nothing() {
+        for (String what : List.of(TunnelService.PAUSE, TunnelService.RESUME, TunnelService.RENEW)) {
+            order(what);
+            assertEquals(List.of(), engine.calls);
+            assertEquals(Phase.OFF, phase());
+            assertTrue(shadowOf(service.get()).isStoppedBySelf());
+        }
+    }
+
+    @Test
     public void an_end_without_a_word_leaves_no_engine_behind() {
         order(TunnelService.START);
         service.destroy();
