@@ -123,7 +123,7 @@ public class Screenshots {
 
     @Test
     public void with_large_type() throws IOException {
-        look(PHONE, 2f);
+        look(PHONE, 1.6f);
         shoot("main-large-type", new Scene().on().open(MainActivity.class));
         shoot("log-large-type", new Scene().on().open(LogActivity.class));
     }
