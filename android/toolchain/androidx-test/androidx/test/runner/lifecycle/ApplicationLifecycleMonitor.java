@@ -1,0 +1,4 @@
+package androidx.test.runner.lifecycle;
+
+/** Nobody here asks it anything. */
+public interface ApplicationLifecycleMonitor {}

@@ -1,0 +1,68 @@
+package org.optout.tunnel;
+
+import android.content.Context;
+import android.net.ConnectivityManager;
+import android.net.VpnService;
+import android.os.Build;
+import android.os.Process;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
+import java.util.function.Consumer;
+
+/** Answers the engine from what Android knows. */
+final class SystemBridge implements Bridge {
+    private final VpnService service;
+    private final Consumer<String> state;
+
+    SystemBridge(VpnService service, Consumer<String> state) {
+        this.service = service;
+        this.state = state;
+    }
+
+    @Override
+    public boolean protect(int socket) {
+        return service.protect(socket);
+    }
+
+    @Override
+    public int ownerOf(int protocol, byte[] local, int localPort, byte[] remote, int remotePort) {
+        if (Build.VERSION.SDK_INT < Build.VERSION_CODES.Q) {
+            return Process.INVALID_UID; // the engine reads /proc/net there
+        }
+        try {
+            return service.getSystemService(ConnectivityManager.class)
+                    .getConnectionOwnerUid(protocol, at(local, localPort), at(remote, remotePort));
+        } catch (UnknownHostException | IllegalArgumentException | SecurityException e) {
+            return Process.INVALID_UID;
+        }
+    }
+
+    @Override
+    public String packageOf(int uid) {
+        return packageOf(service, uid);
+    }
+
+    @Override
+    public void onState(String json) {
+        state.accept(json);
+    }
+
+    /** One package of that uid; where several share it, the first in the order of the alphabet. */
+    static String packageOf(Context context, int uid) {
+        String[] names = context.getPackageManager().getPackagesForUid(uid);
+        if (names == null || names.length == 0) {
+            return null;
+        }
+        String first = names[0];
+        for (String name : names) {
+            first = name.compareTo(first) < 0 ? name : first;
+        }
+        return first;
+    }
+
+    /** Of bytes: no name is looked up. */
+    private static InetSocketAddress at(byte[] address, int port) throws UnknownHostException {
+        return new InetSocketAddress(InetAddress.getByAddress(address), port);
+    }
+}

@@ -1,0 +1,96 @@
+package org.optout;
+
+import android.app.Activity;
+import android.os.Bundle;
+import android.view.LayoutInflater;
+import android.view.View;
+import android.view.ViewGroup;
+import android.widget.TextView;
+import java.util.function.Consumer;
+import org.optout.tunnel.EngineException;
+import org.optout.tunnel.Tunnel;
+
+/** What all screens share: the bar, the engine's thread, and the place for what went wrong. */
+abstract class Screen extends Activity {
+    private Tunnel tunnel;
+
+    /** A question to the engine. */
+    interface Question<T> {
+        T ask() throws EngineException;
+    }
+
+    /** A change that the engine is asked for. */
+    interface Change {
+        void make() throws EngineException;
+    }
+
+    @Override
+    protected void onCreate(Bundle saved) {
+        super.onCreate(saved);
+        tunnel = Tunnel.of(this);
+    }
+
+    /** Shows that layout below the bar, with the title of the activity in it. */
+    void show(int layout) {
+        super.setContentView(R.layout.frame);
+        LayoutInflater.from(this).inflate(layout, this.<ViewGroup>findViewById(R.id.content));
+        onClick(R.id.back, this::finish);
+        title(getTitle());
+    }
+
+    void title(CharSequence title) {
+        setText(R.id.title, title);
+    }
+
+    Tunnel tunnel() {
+        return tunnel;
+    }
+
+    /** Asks on the engine's thread and shows the answer on ours, or the engine's sentence. */
+    <T> void ask(Question<T> question, Consumer<T> answer) {
+        tunnel.work().execute(() -> {
+            try {
+                T found = question.ask();
+                later(() -> {
+                    fault(null);
+                    answer.accept(found);
+                });
+            } catch (EngineException e) {
+                later(() -> fault(e.getMessage()));
+            }
+        });
+    }
+
+    void change(Change change, Runnable done) {
+        ask(() -> {
+            change.make();
+            return this;
+        }, nothing -> done.run());
+    }
+
+    /** Shows the sentence as it came; null takes it away. */
+    void fault(String sentence) {
+        setText(R.id.fault, sentence);
+        visible(R.id.fault, sentence != null);
+    }
+
+    void setText(int id, CharSequence text) {
+        this.<TextView>findViewById(id).setText(text);
+    }
+
+    void visible(int id, boolean visible) {
+        findViewById(id).setVisibility(visible ? View.VISIBLE : View.GONE);
+    }
+
+    void onClick(int id, Runnable action) {
+        findViewById(id).setOnClickListener(view -> action.run());
+    }
+
+    private void later(Runnable show) {
+        runOnUiThread(() -> {
+            if (!isDestroyed()) {
+                show.run();
+            }
+        });
+    }
+}
