@@ -46,8 +46,8 @@ parse() {
 }
 
 build() {
-    mkdir -p "$WORK/binaries/x86_64-unknown-linux-musl"
-    cp "$OPTOUT" "$WORK/binaries/x86_64-unknown-linux-musl/optout"
+    mkdir -p "$WORK/binaries/x86_64"
+    cp "$OPTOUT" "$WORK/binaries/x86_64/optout"
     local n
     for n in 1 2; do
         android/magisk/build --binaries "$WORK/binaries" --output "$WORK/$n.zip" || return
