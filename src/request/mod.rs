@@ -326,6 +326,9 @@ pub struct Counters {
     pub connections: u64,
     /// Messages and packets that made no sense.
     pub malformed: u64,
+    /// Packets that came to a TUN that was handed over and could not go on from there.
+    #[serde(default)]
+    pub strays: u64,
     /// Questions that no upstream answered.
     pub unanswered: u64,
     /// Events that could not be stored.

@@ -36,7 +36,13 @@ fn whoever_calls_home_is_stopped_and_named_and_the_rest_goes_past_us() {
             is_connection(event, COLLECTOR, 80) && event["client"]["uid"] == 10123
         });
         assert_catalogue_evidence(&caller, "name");
+        // What need not have come is refused, and nobody waits.
+        laptop.ok(&format!("ip route replace 203.0.113.10 dev {TUN}"));
+        let stray = laptop.run("curl -s -m 5 http://203.0.113.10/");
+        assert_eq!(stray.status.code(), Some(7), "{stray}");
+        laptop.ok(&format!("ip route del 203.0.113.10 dev {TUN}"));
         let status = daemon.json(&["status", "--json"]);
+        assert_eq!(status["counters"]["strays"], 1, "{status}");
         assert_eq!(status["device"], TUN, "{status}");
         assert_eq!(status["problems"], Value::Array(Vec::new()), "{status}");
         daemon.stop();

@@ -128,6 +128,7 @@ impl Daemon {
             passed: counted.dns.passed,
             connections: counted.connections + self.engine.flows().0.refused,
             malformed: counted.malformed + counted.dns.malformed,
+            strays: counted.strays,
             unanswered: counted.dns.unanswered,
             events_lost,
             wakeups: self.wakeups,
