@@ -12,6 +12,7 @@ mod capture;
 mod embedded;
 mod error;
 mod handed;
+mod kept;
 mod led;
 mod lists;
 mod network;
@@ -21,11 +22,11 @@ mod requests;
 mod seat;
 mod settings;
 mod status;
+mod turn;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,22 +35,21 @@ use tokio::sync::mpsc;
 
 pub use self::embedded::{Embedded, EmbeddedError, Folders, NetworkOutside, plan, plan_of_file};
 pub use self::error::DaemonError;
+use self::kept::Kept;
 use self::lists::Lists;
-use self::network::{Ears, Network};
+use self::network::Network;
 use self::origin::Origin;
 use self::parts::Parts;
 pub use self::seat::App;
-use self::seat::{Seat, Word};
+use self::seat::Seat;
 use self::status::Problems;
 use crate::config::Config;
-use crate::core::engine;
-use crate::core::engine::{Engine, Input, Output, WayBack};
+use crate::core::engine::{Engine, WayBack};
 use crate::core::policy::Policy;
-use crate::core::time::Instant;
 use crate::core::wire::virtio::HEADER;
 use crate::shell::clock;
 use crate::shell::control::server::Asked;
-use crate::shell::journal::{self, Journal};
+use crate::shell::journal::Journal;
 use crate::shell::link_local;
 use crate::shell::lock::Lock;
 use crate::shell::neighbours::Neighbours;
@@ -60,7 +60,7 @@ use crate::shell::protect::{self, Protector};
 use crate::shell::rulebook::Rulebook;
 use crate::shell::state::{State, StateFile};
 use crate::shell::tun::{self, HandedError, Tun};
-use crate::shell::upstream::{AskError, Reply, Upstreams};
+use crate::shell::upstream::Upstreams;
 
 /// How to run.
 #[derive(Clone, Debug, Default)]
@@ -143,35 +143,6 @@ impl Handed {
     }
 }
 
-/// What is kept from one run to the next.
-struct Kept {
-    config: Config,
-    origin: Origin,
-    state_file: StateFile,
-    state: State,
-    rulebook: Rulebook,
-    journal: Journal,
-    problems: Problems,
-}
-
-impl Kept {
-    /// Must be called on a tokio runtime.
-    fn open(config: Config, origin: Origin) -> Result<Self, DaemonError> {
-        folder(&config.state_dir)?;
-        let (state_file, state, problem) = StateFile::load(&config.state_dir);
-        let mut problems = Problems::default();
-        problems.set("state", problem.map(|error| error.to_string()));
-        let rulebook = Rulebook::read(&config, origin.named(), &state, || {
-            log::info!("putting the rules of all lists together");
-        })?;
-        let (journal, problem) = Journal::open(&config.state_dir, settings::of_journal(&config));
-        if let Some(problem) = problem {
-            log::warn!("{problem}");
-        }
-        Ok(Self { config, origin, state_file, state, rulebook, journal, problems })
-    }
-}
-
 /// Everything the daemon owns.
 struct Daemon {
     config: Config,
@@ -204,30 +175,6 @@ struct Daemon {
     packet: Box<[u8]>,
     /// Room for one segment that is cut from it.
     segment: Vec<u8>,
-}
-
-/// What woke the daemon.
-enum Woken {
-    Packets,
-    Flows,
-    Owner(engine::SearchId, crate::core::flow::Owner),
-    Asked(Asked),
-    Local(link_local::Question),
-    Routes,
-    Outside,
-    Told(Word),
-    Lists(Box<lists::Done>),
-    Timer,
-    Served,
-}
-
-/// What there is more of than was taken at a time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum More {
-    Nothing,
-    Packets,
-    /// Of flows, with virtio headers.
-    Frames,
 }
 
 impl Daemon {
@@ -297,264 +244,12 @@ impl Daemon {
         Ok(())
     }
 
-    /// Turns the crank until someone says stop.
-    async fn serve(&mut self) -> Result<(), DaemonError> {
-        let mut more = More::Nothing;
-        loop {
-            if more != More::Nothing {
-                // Tasks and timers of the runtime have a turn only when somebody waits.
-                tokio::task::yield_now().await;
-            }
-            let deadline = self.perform();
-            let woken = self.wait(deadline, more).await;
-            self.wakeups += 1;
-            more = More::Nothing;
-            match woken {
-                Woken::Packets if self.take_packets() => more = More::Packets,
-                Woken::Flows if self.take_flows() => more = More::Frames,
-                Woken::Owner(search, owner) => {
-                    self.engine.handle(clock::now(), Input::Owner { search, owner });
-                }
-                Woken::Asked(asked) => self.answer(asked),
-                Woken::Local(question) => self.take_local(question),
-                Woken::Routes => self.look_around(),
-                Woken::Outside => self.tell_network(),
-                Woken::Told(Word::Stop) => return Ok(()),
-                // What went wrong is in the log and in the status.
-                Woken::Told(Word::Reload) => self.reload(None),
-                Woken::Told(Word::Tunnel(tun, reply)) => {
-                    // Who asked and left needs no answer.
-                    let _ = reply.send(self.replace_tunnel(tun));
-                }
-                Woken::Lists(done) => self.take_lists(*done),
-                Woken::Timer => self.pass_time(),
-                Woken::Packets | Woken::Flows | Woken::Served => {}
-            }
-            if self.gone {
-                self.lose_tunnel()?;
-            }
-            self.look_after_lists();
-            self.tell_news();
-        }
-    }
-
-    /// Packets come first. But where there are `more` of them than were taken, everyone
-    /// else does: a flood has no end.
-    async fn wait(&mut self, deadline: Option<Instant>, more: More) -> Woken {
-        let timer = self.next_timer(deadline);
-        if more != More::Nothing && timer.is_some_and(|timer| timer.is_zero()) {
-            return Woken::Timer;
-        }
-        let packets_last = more == More::Packets;
-        let Ears { tun, offload, changed, outside } = self.network.ears();
-        tokio::select! {
-            biased;
-            told = self.seat.next() => Woken::Told(told),
-            () = readable(tun), if !packets_last => Woken::Packets,
-            reply = self.upstreams.next() => {
-                let input = match reply {
-                    Reply::Answer { ask, message } => {
-                        self.problems.end("protect");
-                        Input::Answer { ask, message }
-                    }
-                    Reply::Failed { ask, error } => {
-                        log::debug!("no answer: {error}");
-                        if let AskError::Protect(_) = error {
-                            self.problems.set("protect", Some(error.to_string()));
-                        }
-                        Input::AskFailed { ask }
-                    }
-                };
-                self.engine.handle(clock::now(), input);
-                Woken::Served
-            }
-            (search, owner) = self.owners.next() => Woken::Owner(search, owner),
-            Some(question) = self.local.recv() => Woken::Local(question),
-            Some(asked) = self.asked.recv() => Woken::Asked(asked),
-            Some(done) = self.lists.came.recv() => Woken::Lists(Box::new(done)),
-            Some(()) = next(changed) => Woken::Routes,
-            Ok(()) = outside.changed() => Woken::Outside,
-            () = self.notify.watchdog() => Woken::Served,
-            () = sleep(timer) => Woken::Timer,
-            // After the others: there may be frames without end, and these are soon done.
-            () = by_rules::readable(offload) => Woken::Flows,
-            () = readable(tun), if packets_last => Woken::Packets,
-        }
-    }
-
-    /// Does what the engine wants done; when it wants to be called again.
-    fn perform(&mut self) -> Option<Instant> {
-        loop {
-            match self.engine.poll() {
-                Output::Packet(packet) => self.network.send(packet),
-                Output::Onward { packet, decided, host } => {
-                    self.network.put_back(packet, decided, host);
-                }
-                Output::Recall(flow) => self.network.recall(&flow),
-                Output::Ask { ask, upstream, transport, message } => {
-                    self.upstreams.ask(ask, upstream, transport, message);
-                }
-                Output::Forget { ask } => self.upstreams.forget(ask),
-                Output::WhoOwns { search, flow } => self.owners.search(search, flow),
-                Output::Reply { way_back, message } => {
-                    if let Some(way) = self.ways_back.remove(&way_back) {
-                        way.send(message);
-                    }
-                }
-                Output::Seen(event, traffic) => {
-                    let neighbours = &mut self.neighbours;
-                    self.journal.record(clock::wall_millis(), &event, traffic, || {
-                        let mut line = journal::client_line(&event.client);
-                        if let Some(address) = line.address {
-                            let known = neighbours.lookup(address, std::time::Instant::now());
-                            (line.mac, line.name) = (known.mac, known.name);
-                        }
-                        line
-                    });
-                }
-                Output::Wait(deadline) => return deadline,
-            }
-        }
-    }
-
-    /// Takes packets until there are none, but not for ever: others wait too. Whether
-    /// there may be more.
-    fn take_packets(&mut self) -> bool {
-        for _ in 0..BURST {
-            let Some(tun) = self.network.tun() else { return false };
-            let len = match tun.try_recv(&mut self.packet) {
-                Ok(len) => len,
-                Err(error) => {
-                    self.gone = Tun::is_gone(&error);
-                    return false;
-                }
-            };
-            let packet = self.packet.get(..len).unwrap_or_default();
-            self.engine.handle(clock::now(), Input::Packet(packet));
-            self.perform();
-        }
-        true
-    }
-
-    fn take_local(&mut self, question: link_local::Question) {
-        // The client gave up, or never waited: nothing is owed to the oldest.
-        if self.ways_back.len() >= MOST_LOCAL {
-            self.ways_back.pop_first();
-        }
-        self.next_way += 1;
-        let way_back = WayBack(self.next_way);
-        let transport = match question.reply.protocol() {
-            crate::core::flow::Protocol::Udp => engine::Transport::Udp,
-            crate::core::flow::Protocol::Tcp => engine::Transport::Tcp,
-        };
-        let input = Input::Question {
-            way_back,
-            client: question.client.ip(),
-            resolver: SocketAddr::new(self.network.resolver_v6().into(), 53),
-            transport,
-            message: &question.message,
-        };
-        self.ways_back.insert(way_back, question.reply);
-        self.engine.handle(clock::now(), input);
-    }
-
-    /// The device is gone from which packets came. Without it we are of no use, but to
-    /// somebody who may hand over another.
-    fn lose_tunnel(&mut self) -> Result<(), DaemonError> {
-        self.gone = false;
-        let Seat::App(_) = self.seat else { return Err(DaemonError::Gone) };
-        log::warn!("the tunnel is gone");
-        if let Some(handed) = self.network.handed() {
-            handed.tun = None;
-        }
-        self.engine.handle(clock::now(), Input::Release);
-        self.seat.note();
-        Ok(())
-    }
-
-    /// Tells the app how things are, if that is news.
-    fn tell_news(&mut self) {
-        if self.problems.take_news() {
-            self.seat.note();
-        }
-        if self.seat.wants_news() {
-            let state = self.engine_state();
-            self.seat.tell(state);
-        }
-    }
-
-    fn next_timer(&self, deadline: Option<Instant>) -> Option<Duration> {
-        let now = clock::now();
-        let engine = deadline.map(|then| clock::until(now, then));
-        let journal = self
-            .journal
-            .next_flush()
-            .map(|then| then.saturating_duration_since(std::time::Instant::now()));
-        let rule = self.policy.next_end(now).map(|then| clock::until(now, then));
-        let wall = clock::wall_seconds();
-        let pause = self
-            .state
-            .paused_until
-            .map(|until| Duration::from_secs(until.saturating_sub(wall).max(0).unsigned_abs()));
-        [engine, journal, rule, pause].into_iter().flatten().min()
-    }
-
-    fn pass_time(&mut self) {
-        let now = clock::now();
-        self.engine.handle(now, Input::Timeout);
-        if self.journal.next_flush().is_some_and(|due| due <= std::time::Instant::now()) {
-            self.journal.flush();
-            // Many names were looked up since; few of them will be again.
-            self.rulebook.let_go();
-        }
-        if self.state.paused_until.is_some_and(|until| until <= clock::wall_seconds()) {
-            let _ = self.resume(); // a problem is in the status
-        }
-        if self
-            .state
-            .rules
-            .known
-            .iter()
-            .any(|rule| rule.until.is_some_and(|until| until <= clock::wall_seconds()))
-        {
-            self.forget_ended_rules();
-        }
-        if self.policy.is_over(now) {
-            self.renew_policy();
-        }
-    }
-
     /// Ends in reverse order of the beginning.
     fn stop(mut self) {
         self.notify.stopping();
         self.stop_capture();
         self.journal.close();
         log::info!("optout stopped");
-    }
-}
-
-fn folder(path: &Path) -> Result<(), DaemonError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let fail = |source| DaemonError::Folder { path: path.into(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(fail)
-}
-
-/// Waits until there may be a packet.
-async fn readable(tun: Option<&Tun>) {
-    match tun {
-        Some(tun) => drop(tun.readable().await),
-        None => std::future::pending().await,
-    }
-}
-
-async fn next(from: Option<&mut mpsc::Receiver<()>>) -> Option<()> {
-    from?.recv().await
-}
-
-async fn sleep(duration: Option<Duration>) {
-    match duration {
-        Some(duration) => tokio::time::sleep(duration).await,
-        None => std::future::pending().await,
     }
 }
 
