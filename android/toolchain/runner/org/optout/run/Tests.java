@@ -30,7 +30,7 @@ public final class Tests {
         int passed = result.getRunCount() - failed;
         System.out.println("took " + result.getRunTime() / 1000 + " s");
         String skipped = result.getIgnoreCount() == 0 ? "" : ", " + result.getIgnoreCount() + " skipped";
-        System.out.println("app: " + passed + " passed, " + failed + " failed" + skipped);
+        System.out.println(passed + " passed, " + failed + " failed" + skipped);
         System.exit(failed == 0 && passed > 0 ? 0 : 1);
     }
 

@@ -9,6 +9,7 @@ import android.app.Service;
 import android.content.Context;
 import android.content.Intent;
 import android.net.VpnService;
+import android.os.Looper;
 import java.util.List;
 import org.junit.Before;
 import org.junit.Test;
@@ -62,7 +63,7 @@ public class TunnelServiceTest {
         service.get().onStartCommand(intent(TunnelService.START), 0, 1);
         assertEquals(List.of(), engine.calls);
         assertEquals(Phase.STARTING, phase());
-        work.run();
+        run();
         assertEquals(List.of("start", "network"), engine.calls);
         assertEquals(Phase.ON, phase());
         assertTrue(tunnel.choices().wanted());
@@ -79,14 +80,14 @@ public class TunnelServiceTest {
     @Test
     public void it_starts_again_when_android_had_to_end_it() {
         assertEquals(Service.START_STICKY, service.get().onStartCommand(null, 0, 1));
-        work.run();
+        run();
         assertEquals(Phase.ON, phase());
     }
 
     @Test
     public void always_on_starts_it_with_a_bare_intent() {
         service.get().onStartCommand(new Intent(VpnService.SERVICE_INTERFACE), 0, 1);
-        work.run();
+        run();
         assertEquals(Phase.ON, phase());
     }
 
@@ -95,7 +96,7 @@ public class TunnelServiceTest {
         order(TunnelService.START);
         assertEquals(Service.START_NOT_STICKY,
                 service.get().onStartCommand(intent(TunnelService.STOP), 0, 2));
-        work.run();
+        run();
         assertFalse(engine.isRunning());
         assertEquals(Phase.OFF, phase());
         assertFalse(tunnel.choices().wanted());
@@ -106,7 +107,7 @@ public class TunnelServiceTest {
     public void start_and_stop_keep_their_order() {
         service.get().onStartCommand(intent(TunnelService.START), 0, 1);
         service.get().onStartCommand(intent(TunnelService.STOP), 0, 2);
-        work.run();
+        run();
         assertFalse(engine.isRunning());
         assertEquals(Phase.OFF, phase());
     }
@@ -117,7 +118,7 @@ public class TunnelServiceTest {
         engine.answers.put("status", status("paused", "1795352400"));
         service.get().onStartCommand(
                 intent(TunnelService.PAUSE).putExtra(TunnelService.SECONDS, 900L), 0, 2);
-        work.run();
+        run();
         assertEquals(900, engine.asked("pause").optLong("seconds"));
         assertEquals(Phase.PAUSED, phase());
         assertEquals(1795352400L, tunnel.board().standing().pausedUntil());
@@ -130,12 +131,12 @@ public class TunnelServiceTest {
     public void another_vpn_that_takes_the_slot_ends_the_engine_and_is_told() {
         order(TunnelService.START);
         service.get().onRevoke();
-        work.run();
+        run();
         assertFalse(engine.isRunning());
         assertEquals(Phase.TAKEN, phase());
         assertTrue(shadowOf(service.get()).isStoppedBySelf());
         service.destroy();
-        work.run();
+        run();
         assertEquals(Phase.TAKEN, phase());
     }
 
@@ -188,7 +189,7 @@ public class TunnelServiceTest {
         order(TunnelService.START);
         engine.plan = Script.PLAN.replace("198.18.0.0/15", "203.0.113.0/24");
         engine.bridge.onState("{\"state\":\"on\",\"problems\":[],\"plan_changed\":true}");
-        work.run();
+        run();
         assertEquals("replace", engine.calls.get(engine.calls.size() - 1));
         assertTrue(RecordingService.asked.contains("route 203.0.113.0/24"));
         assertEquals(Phase.ON, phase());
@@ -210,7 +211,7 @@ public class TunnelServiceTest {
                 "\"problems\":[\"no resolver answers; check the network\"]"));
         engine.bridge.onState("{\"state\":\"on\",\"problems\":"
                 + "[\"no resolver answers; check the network\"],\"plan_changed\":false}");
-        work.run();
+        run();
         assertEquals(List.of("no resolver answers; check the network"),
                 tunnel.board().standing().problems());
     }
@@ -220,7 +221,7 @@ public class TunnelServiceTest {
         order(TunnelService.START);
         for (String state : List.of("", "nonsense", "[]", "{\"problems\":7}")) {
             engine.bridge.onState(state);
-            work.run();
+            run();
         }
         assertEquals(Phase.ON, phase());
     }
@@ -239,18 +240,25 @@ public class TunnelServiceTest {
     public void an_end_without_a_word_leaves_no_engine_behind() {
         order(TunnelService.START);
         service.destroy();
-        work.run();
+        run();
         assertFalse(engine.isRunning());
         assertEquals(Phase.OFF, phase());
     }
 
     private void order(String what) {
         service.get().onStartCommand(intent(what), 0, 1);
-        work.run();
+        run();
     }
 
     private Intent intent(String what) {
+        tunnel.choices().setWanted(true);
         return Tunnel.order(context, what);
+    }
+
+    /** The engine's thread, and then the main one. */
+    private void run() {
+        work.run();
+        shadowOf(Looper.getMainLooper()).idle();
     }
 
     private Phase phase() {
