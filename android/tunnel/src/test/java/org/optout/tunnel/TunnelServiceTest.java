@@ -2,9 +2,11 @@ package org.optout.tunnel;
 
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertTrue;
 import static org.robolectric.Shadows.shadowOf;
 
+import android.app.Application;
 import android.app.Service;
 import android.content.Context;
 import android.content.Intent;
@@ -234,6 +236,68 @@ public class TunnelServiceTest {
             assertEquals(Phase.OFF, phase());
             assertTrue(shadowOf(service.get()).isStoppedBySelf());
         }
+    }
+
+    @Test
+    public void a_start_after_a_stop_is_the_last_word() {
+        order(TunnelService.START);
+        service.get().onStartCommand(intent(TunnelService.STOP), 0, 2);
+        service.get().onStartCommand(intent(TunnelService.START), 0, 3);
+        run();
+        assertEquals(Phase.ON, phase());
+        assertTrue(engine.isRunning());
+        assertTrue(tunnel.choices().wanted());
+        assertEquals("Android keeps it for order 3", 2, shadowOf(service.get()).getStopSelfResultId());
+    }
+
+    @Test
+    public void a_start_that_was_taken_back_before_it_came_starts_nothing() {
+        tunnel.start();
+        tunnel.stop();
+        service.get().onStartCommand(shadowOf((Application) context).getNextStartedService(), 0, 1);
+        run();
+        assertEquals(List.of(), engine.calls);
+        assertEquals(Phase.OFF, phase());
+        assertTrue(shadowOf(service.get()).isStoppedBySelf());
+    }
+
+    @Test
+    public void a_pause_after_a_stop_pauses_nothing() {
+        order(TunnelService.START);
+        tunnel.upkeep().comes();
+        service.get().onStartCommand(intent(TunnelService.STOP), 0, 2);
+        service.get().onStartCommand(intent(TunnelService.PAUSE), 0, 3);
+        run();
+        assertTrue("for the screen", engine.isRunning());
+        assertNull(engine.asked("pause"));
+        assertEquals(Phase.OFF, phase());
+    }
+
+    @Test
+    public void a_tunnel_that_is_gone_is_replaced_once_and_then_counts_as_taken() {
+        order(TunnelService.START);
+        engine.answers.put("status", status("on", "null").replace("\"optout0\"", "\"\""));
+        lose();
+        assertEquals("replace", engine.calls.get(engine.calls.size() - 1));
+        assertEquals(Phase.ON, phase());
+        lose();
+        assertEquals(Phase.TAKEN, phase());
+        assertFalse(engine.isRunning());
+    }
+
+    @Test
+    public void a_tunnel_that_is_gone_because_of_a_newer_one_is_not_missed() {
+        order(TunnelService.START);
+        engine.calls.clear();
+        lose(); // and the status says that there is one
+        assertEquals(List.of(), engine.calls);
+        assertEquals(Phase.ON, phase());
+    }
+
+    private void lose() {
+        engine.bridge.onState("{\"state\":\"on\",\"problems\":[],\"plan_changed\":false,"
+                + "\"has_tunnel\":false}");
+        run();
     }
 
     @Test
