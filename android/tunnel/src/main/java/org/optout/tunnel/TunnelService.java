@@ -11,13 +11,9 @@ import android.os.Build;
 import android.os.Handler;
 import android.os.Looper;
 import android.os.ParcelFileDescriptor;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
-import org.json.JSONArray;
-import org.json.JSONException;
-import org.json.JSONObject;
 import org.optout.control.Status;
 
 /**
@@ -294,25 +290,22 @@ public abstract class TunnelService extends VpnService implements Board.Listener
 
     /** From threads of the engine. */
     private void onEngineState(String json) {
+        EngineState said;
         try {
-            JSONObject said = new JSONObject(json);
-            List<String> problems = new ArrayList<>();
-            JSONArray from = said.optJSONArray("problems");
-            for (int i = 0; from != null && i < from.length(); i++) {
-                problems.add(from.getString(i));
-            }
-            tunnel.board().write(now -> now.isActive() ? now.with(problems) : now);
-            if (said.optBoolean("plan_changed")) {
-                tunnel.work().execute(this::renew);
-            }
-            if (!said.optBoolean("has_tunnel", true)) {
-                tunnel.work().execute(this::look);
-            }
-            if (tunnel.board().standing().isActive()) {
-                asked(() -> {}); // when a pause ends only the status says
-            }
-        } catch (JSONException e) {
-            tunnel.board().write(now -> now.with(List.of(json)));
+            said = EngineState.parse(json);
+        } catch (EngineException e) {
+            tunnel.board().write(now -> now.with(List.of(e.getMessage())));
+            return;
+        }
+        tunnel.board().write(now -> now.isActive() ? now.with(said.problems()) : now);
+        if (said.planChanged()) {
+            tunnel.work().execute(this::renew);
+        }
+        if (!said.hasTunnel()) {
+            tunnel.work().execute(this::look);
+        }
+        if (tunnel.board().standing().isActive()) {
+            asked(() -> {}); // when a pause ends only the status says
         }
     }
 

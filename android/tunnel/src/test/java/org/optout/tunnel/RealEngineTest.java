@@ -8,6 +8,9 @@ import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import org.json.JSONArray;
 import org.json.JSONException;
 import org.json.JSONObject;
@@ -198,6 +201,17 @@ public class RealEngineTest {
             assertTrue(request + ": " + answer, answer.startsWith("[{\"failed\":"));
         }
         assertEquals("on", control.status().state());
+    }
+
+    @Test
+    public void what_it_says_of_itself_without_a_tunnel_is_read() throws Exception {
+        BlockingQueue<String> told = new LinkedBlockingQueue<>();
+        tunnel.bridge().enter(null, told::add);
+        ask(control::status);
+        EngineState said = EngineState.parse(told.poll(10, TimeUnit.SECONDS));
+        assertFalse(said.hasTunnel());
+        assertFalse(said.planChanged());
+        assertEquals(control.status().problems(), said.problems());
     }
 
     @Test
