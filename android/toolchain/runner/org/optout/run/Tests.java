@@ -27,10 +27,11 @@ public final class Tests {
         core.addListener(new Printer());
         Result result = core.run(classes);
         int failed = result.getFailureCount();
-        int passed = result.getRunCount() - failed;
+        long left = result.getIgnoreCount() + result.getAssumptionFailureCount();
+        long passed = result.getRunCount() - failed - result.getAssumptionFailureCount();
         System.out.println("took " + result.getRunTime() / 1000 + " s");
-        String skipped = result.getIgnoreCount() == 0 ? "" : ", " + result.getIgnoreCount() + " skipped";
-        System.out.println("app: " + passed + " passed, " + failed + " failed" + skipped);
+        String skipped = left == 0 ? "" : ", " + left + " skipped";
+        System.out.println(passed + " passed, " + failed + " failed" + skipped);
         System.exit(failed == 0 && passed > 0 ? 0 : 1);
     }
 
@@ -46,23 +47,34 @@ public final class Tests {
     }
 
     private static final class Printer extends RunListener {
-        private boolean failed;
+        private boolean told;
 
         @Override
         public void testStarted(Description test) {
-            failed = false;
+            told = false;
+        }
+
+        @Override
+        public void testIgnored(Description test) {
+            System.out.println("SKIPPED " + test.getDisplayName());
+        }
+
+        @Override
+        public void testAssumptionFailure(Failure failure) {
+            told = true;
+            System.out.println("SKIPPED " + failure.getDescription().getDisplayName() + ": " + failure.getMessage());
         }
 
         @Override
         public void testFailure(Failure failure) {
-            failed = true;
+            told = true;
             System.out.println("FAILED " + failure.getDescription().getDisplayName());
             System.out.println(failure.getTrimmedTrace());
         }
 
         @Override
         public void testFinished(Description test) {
-            if (!failed) {
+            if (!told) {
                 System.out.println("ok " + test.getDisplayName());
             }
         }

@@ -39,7 +39,7 @@ public final class AppsActivity extends Screen {
         list.setItemsCanFocus(true);
         list.setAdapter(rows);
         Search.in(this, this::sift);
-        ask(this::installed, found -> {
+        fetch(this::installed, found -> {
             apps = found;
             sift();
         });

@@ -37,7 +37,7 @@ final class Backup {
     }
 
     /**
-     * Puts everything back; an engine that runs is started anew with it.
+     * Puts everything back; a tunnel that was there is there again with it.
      *
      * @return false if it is no backup; then nothing was changed
      */
@@ -53,8 +53,7 @@ final class Backup {
             return false;
         }
         // The engine writes its state too: what is put back while it runs, it would overwrite.
-        boolean ran = tunnel.door().isRunning();
-        tunnel.door().stop();
+        boolean ran = tunnel.upkeep().halt();
         replace(config(), all.isNull(CONFIG) ? null : all.optString(CONFIG));
         replace(state(), all.isNull(STATE) ? null : all.optString(STATE));
         tunnel.choices().fromJson(choices);

@@ -68,7 +68,7 @@ public final class OptoutService extends TunnelService {
         tunnel().work().execute(() -> {
             Standing now = tunnel().board().standing();
             try {
-                today = tunnel().door().isRunning()
+                today = tunnel().upkeep().hasTunnel()
                         ? tunnel().control().report(Words.midnight() / 1000)
                         : null;
             } catch (EngineException e) {

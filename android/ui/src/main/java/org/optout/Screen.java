@@ -8,16 +8,13 @@ import android.view.ViewGroup;
 import android.widget.TextView;
 import java.util.function.Consumer;
 import org.optout.tunnel.EngineException;
+import org.optout.tunnel.Hindrance;
 import org.optout.tunnel.Tunnel;
+import org.optout.tunnel.Upkeep.Question;
 
 /** What all screens share: the bar, the engine's thread, and the place for what went wrong. */
 abstract class Screen extends Activity {
     private Tunnel tunnel;
-
-    /** A question to the engine. */
-    interface Question<T> {
-        T ask() throws EngineException;
-    }
 
     /** A change that the engine is asked for. */
     interface Change {
@@ -28,6 +25,18 @@ abstract class Screen extends Activity {
     protected void onCreate(Bundle saved) {
         super.onCreate(saved);
         tunnel = Tunnel.of(this);
+    }
+
+    @Override
+    protected void onStart() {
+        super.onStart();
+        tunnel.upkeep().comes();
+    }
+
+    @Override
+    protected void onStop() {
+        tunnel.upkeep().goes();
+        super.onStop();
     }
 
     /** Shows that layout below the bar, with the title of the activity in it. */
@@ -46,8 +55,22 @@ abstract class Screen extends Activity {
         return tunnel;
     }
 
-    /** Asks on the engine's thread and shows the answer on ours, or the engine's sentence. */
+    /**
+     * Asks on the engine's thread and shows the answer on ours, or the engine's sentence. Where
+     * no engine runs, one is started that answers and does no more.
+     */
     <T> void ask(Question<T> question, Consumer<T> answer) {
+        String absent = getString(Words.hindrance(Hindrance.NO_ENGINE));
+        fetch(() -> {
+            if (!tunnel.door().isPresent()) {
+                throw new EngineException(absent);
+            }
+            return tunnel.upkeep().ask(question);
+        }, answer);
+    }
+
+    /** The same with what needs no engine, only time. */
+    <T> void fetch(Question<T> question, Consumer<T> answer) {
         tunnel.work().execute(() -> {
             try {
                 T found = question.ask();

@@ -87,7 +87,7 @@ public final class SettingsActivity extends Screen {
     }
 
     private void save(Uri place) {
-        ask(() -> {
+        fetch(() -> {
             try (OutputStream out = getContentResolver().openOutputStream(place, "wt")) {
                 new Backup(tunnel()).write(out);
                 return R.string.backup_saved;
@@ -98,7 +98,7 @@ public final class SettingsActivity extends Screen {
     }
 
     private void restore(Uri place) {
-        ask(() -> {
+        fetch(() -> {
             try (InputStream in = getContentResolver().openInputStream(place)) {
                 return new Backup(tunnel()).read(in)
                         ? R.string.backup_restored

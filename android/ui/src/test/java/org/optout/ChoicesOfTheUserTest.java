@@ -301,6 +301,17 @@ public class ChoicesOfTheUserTest {
     }
 
     @Test
+    public void a_backup_that_is_put_back_while_it_is_off_switches_nothing_on() throws Exception {
+        ByteArrayOutputStream file = new ByteArrayOutputStream();
+        new Backup(scene.tunnel).write(file);
+        scene.open(VendorsActivity.class);
+        assertTrue(scene.engine.isRunning());
+        assertTrue(read(file.toByteArray()));
+        assertNull(ordered());
+        assertFalse(scene.engine.isRunning());
+    }
+
+    @Test
     public void what_is_no_backup_changes_nothing() throws Exception {
         write("config/optout.toml", "mode = \"watch\"\n");
         for (String wrong : new String[] {"", "{}", "[]", "PK\u0003", "{\"optout_backup\":2,\"choices\":{}}",

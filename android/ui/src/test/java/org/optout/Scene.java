@@ -52,8 +52,7 @@ final class Scene {
     }
 
     Scene on() {
-        engine.run();
-        Written.on(tunnel.board());
+        Written.on(tunnel);
         return this;
     }
 

@@ -23,9 +23,13 @@ public interface Bridge {
     String packageOf(int uid);
 
     /**
-     * Something changed that the user may want to see. JSON: {@code {"state": "on", "problems":
-     * ["…"], "plan_changed": false, "has_tunnel": true}}. With {@code plan_changed}, another tunnel is needed for what
-     * {@link Engine#plan} says now; hand it in with {@link Engine#replaceTunnel}.
+     * Something changed that the user may want to see. JSON:
+     *
+     * <pre>{"state": "on", "problems": ["…"], "plan_changed": false, "has_tunnel": true}</pre>
+     *
+     * With {@code plan_changed}, another tunnel is needed for what {@link Engine#plan} says now;
+     * hand it in with {@link Engine#replaceTunnel}. Without {@code has_tunnel} there is none: it
+     * was not given yet, was taken away, or is gone.
      *
      * <p>Never called while nothing happens; counters are asked for with {@link Engine#control}.
      */

@@ -4,11 +4,20 @@ import android.util.Log;
 
 /** The engine in {@code liboptout.so}. */
 public final class NativeDoor implements Door {
-    private static final boolean PRESENT = load();
+    private final boolean present;
+
+    public NativeDoor() {
+        this(() -> System.loadLibrary("optout"));
+    }
+
+    /** For tests, whose engine is not where an app has its libraries. */
+    NativeDoor(Runnable load) {
+        present = loads(load);
+    }
 
     @Override
     public boolean isPresent() {
-        return PRESENT;
+        return present;
     }
 
     @Override
@@ -29,14 +38,14 @@ public final class NativeDoor implements Door {
 
     @Override
     public void stop() {
-        if (PRESENT) {
+        if (present) {
             Engine.stop();
         }
     }
 
     @Override
     public boolean isRunning() {
-        return PRESENT && Engine.isRunning();
+        return present && Engine.isRunning();
     }
 
     @Override
@@ -63,9 +72,9 @@ public final class NativeDoor implements Door {
                 link.captive());
     }
 
-    private static boolean load() {
+    private static boolean loads(Runnable load) {
         try {
-            System.loadLibrary("optout");
+            load.run();
             return true;
         } catch (UnsatisfiedLinkError e) {
             Log.e("optout", "the engine does not load", e);

@@ -71,12 +71,12 @@ record Plan(List<String> addresses, List<String> resolvers, List<String> routes,
         }
     }
 
-    private static String host(String prefix) {
+    static String host(String prefix) {
         int slash = prefix.indexOf('/');
         return slash < 0 ? prefix : prefix.substring(0, slash);
     }
 
-    private static int length(String prefix) {
+    static int length(String prefix) {
         int slash = prefix.indexOf('/');
         if (slash >= 0) {
             return Integer.parseInt(prefix.substring(slash + 1));

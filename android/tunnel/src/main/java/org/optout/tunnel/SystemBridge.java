@@ -10,19 +10,38 @@ import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.util.function.Consumer;
 
-/** Answers the engine from what Android knows. */
+/**
+ * Answers the engine from what Android knows. It outlives the service, as the engine may: what
+ * only a service can do is done by the one that is there at the time.
+ */
 final class SystemBridge implements Bridge {
-    private final VpnService service;
-    private final Consumer<String> state;
+    private final Context context;
+    private volatile Host host;
 
-    SystemBridge(VpnService service, Consumer<String> state) {
-        this.service = service;
-        this.state = state;
+    private record Host(VpnService service, Consumer<String> told) {}
+
+    SystemBridge(Context context) {
+        this.context = context;
+    }
+
+    /** The service is there, and wants to be told. */
+    synchronized void enter(VpnService service, Consumer<String> told) {
+        host = new Host(service, told);
+    }
+
+    /** It is there no more, unless another took its place. */
+    synchronized void leave(VpnService service) {
+        Host now = host;
+        if (now != null && now.service == service) {
+            host = null;
+        }
     }
 
     @Override
     public boolean protect(int socket) {
-        return service.protect(socket);
+        Host now = host;
+        // Without a service there is no tunnel to be kept out of.
+        return now == null || now.service.protect(socket);
     }
 
     @Override
@@ -31,7 +50,7 @@ final class SystemBridge implements Bridge {
             return Process.INVALID_UID; // the engine reads /proc/net there
         }
         try {
-            return service.getSystemService(ConnectivityManager.class)
+            return context.getSystemService(ConnectivityManager.class)
                     .getConnectionOwnerUid(protocol, at(local, localPort), at(remote, remotePort));
         } catch (UnknownHostException | IllegalArgumentException | SecurityException e) {
             return Process.INVALID_UID;
@@ -40,12 +59,15 @@ final class SystemBridge implements Bridge {
 
     @Override
     public String packageOf(int uid) {
-        return packageOf(service, uid);
+        return packageOf(context, uid);
     }
 
     @Override
     public void onState(String json) {
-        state.accept(json);
+        Host now = host;
+        if (now != null) {
+            now.told.accept(json);
+        }
     }
 
     /** One package of that uid; where several share it, the first in the order of the alphabet. */

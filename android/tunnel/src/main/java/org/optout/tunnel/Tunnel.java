@@ -18,12 +18,16 @@ public final class Tunnel {
     private final Executor work;
     private final Board board = new Board();
     private final Choices choices;
+    private final SystemBridge bridge;
+    private final Upkeep upkeep;
 
     Tunnel(Context context, Door door, Executor work) {
         this.context = context.getApplicationContext();
         this.door = door;
         this.work = work;
         this.choices = new Choices(this.context);
+        this.bridge = new SystemBridge(this.context);
+        this.upkeep = new Upkeep(this, bridge);
     }
 
     public static synchronized Tunnel of(Context context) {
@@ -52,6 +56,15 @@ public final class Tunnel {
         return work;
     }
 
+    /** Whether the engine runs, and with what. */
+    public Upkeep upkeep() {
+        return upkeep;
+    }
+
+    SystemBridge bridge() {
+        return bridge;
+    }
+
     public Board board() {
         return board;
     }
@@ -78,6 +91,7 @@ public final class Tunnel {
         boolean consent = !needsConsent();
         board.write(now -> now.with(Hindrance.NO_CONSENT, !consent));
         if (consent) {
+            choices.setWanted(true);
             foreground(order(context, TunnelService.START));
         }
     }

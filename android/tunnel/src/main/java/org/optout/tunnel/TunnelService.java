@@ -8,14 +8,12 @@ import android.content.Intent;
 import android.content.pm.ServiceInfo;
 import android.net.VpnService;
 import android.os.Build;
+import android.os.Handler;
+import android.os.Looper;
 import android.os.ParcelFileDescriptor;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
-import org.json.JSONArray;
-import org.json.JSONException;
-import org.json.JSONObject;
 import org.optout.control.Status;
 
 /**
@@ -39,6 +37,9 @@ public abstract class TunnelService extends VpnService implements Board.Listener
     private Tunnel tunnel;
     private LinkWatch watch;
     private volatile Link link = Link.NONE;
+    private volatile int newestOrder;
+    private volatile boolean replaced;
+    private final Handler main = new Handler(Looper.getMainLooper());
 
     /** The notification that has to stand while we run. */
     protected abstract Notification notice(Standing standing);
@@ -51,6 +52,7 @@ public abstract class TunnelService extends VpnService implements Board.Listener
         super.onCreate();
         tunnel = Tunnel.of(this);
         tunnel.board().listen(this);
+        tunnel.bridge().enter(this, this::onEngineState);
         watch = new LinkWatch(this, this::onLink);
         watch.start();
     }
@@ -58,17 +60,28 @@ public abstract class TunnelService extends VpnService implements Board.Listener
     @Override
     public int onStartCommand(Intent intent, int flags, int id) {
         String what = intent == null ? null : intent.getStringExtra(WHAT);
+        newestOrder = id;
         enterForeground();
-        if (what == null || what.equals(START)) {
+        if (what == null) {
+            tunnel.choices().setWanted(true);
+        }
+        if ((what == null || what.equals(START)) && tunnel.choices().wanted()) {
             begin();
             return Service.START_STICKY;
         }
-        if (what.equals(STOP) || !tunnel.board().standing().isActive()) {
-            // Also what comes too late: from a notification that outlived its process.
-            tunnel.work().execute(what.equals(STOP) ? this::close : this::leaveAsItIs);
+        if (what.equals(STOP)) {
+            tunnel.choices().setWanted(false);
+            leaveLater(now -> now.with(Phase.OFF));
+            return Service.START_NOT_STICKY;
+        }
+        if (!tunnel.board().standing().isActive()) {
+            // It comes too late: from a notification that outlived its process, or it is a start
+            // that was taken back before it came.
+            leaveLater(now -> now);
             return Service.START_NOT_STICKY;
         }
         switch (what) {
+            case START -> { }
             case PAUSE -> pause(intent.getLongExtra(SECONDS, 0));
             case RESUME -> asked(() -> tunnel.control().resume());
             default -> tunnel.work().execute(this::renew);
@@ -79,7 +92,7 @@ public abstract class TunnelService extends VpnService implements Board.Listener
     /** Called when another VPN app takes over, or when the user takes the permission away. */
     @Override
     public void onRevoke() {
-        tunnel.work().execute(() -> leave(now -> now.with(Phase.TAKEN)));
+        leaveLater(now -> now.with(Phase.TAKEN));
     }
 
     @Override
@@ -87,7 +100,10 @@ public abstract class TunnelService extends VpnService implements Board.Listener
         watch.stop();
         tunnel.board().leave(this);
         // Also when Android ends us without a word; where nothing runs, nothing happens.
-        tunnel.work().execute(tunnel.door()::stop);
+        tunnel.work().execute(() -> {
+            tunnel.upkeep().take();
+            tunnel.bridge().leave(this);
+        });
         tunnel.board().write(now -> now.isActive() ? now.with(Phase.OFF) : now);
         super.onDestroy();
     }
@@ -132,47 +148,44 @@ public abstract class TunnelService extends VpnService implements Board.Listener
     }
 
     private void begin() {
-        tunnel.choices().setWanted(true);
-        if (tunnel.door().isRunning()) {
-            return;
-        }
         boolean consent = VpnService.prepare(this) == null;
         tunnel.board().write(now -> now.with(Hindrance.NO_CONSENT, !consent));
         if (!consent) {
-            leave(now -> now.with(Phase.OFF));
+            leaveLater(now -> now.with(Phase.OFF));
+            return;
+        }
+        tunnel.board().write(now -> now.isActive() ? now : now.with(Phase.STARTING));
+        int order = newestOrder;
+        tunnel.work().execute(() -> open(order));
+    }
+
+    private void open(int order) {
+        if (tunnel.upkeep().hasTunnel()) {
             return;
         }
         tunnel.board().write(now -> now.with(Phase.STARTING));
-        tunnel.work().execute(this::open);
-    }
-
-    private void open() {
-        if (tunnel.door().isRunning()) {
-            return;
-        }
         boolean present = tunnel.door().isPresent();
         tunnel.board().write(now -> now.with(Hindrance.NO_ENGINE, !present));
         if (!present) {
-            leave(now -> now.failed(null));
+            leave(now -> now.failed(null), order);
             return;
         }
         try {
             int descriptor = establish();
             if (descriptor < 0) {
+                leave(now -> now.with(Phase.TAKEN), order);
                 return;
             }
-            String config = tunnel.configDir().getPath();
-            SystemBridge bridge = new SystemBridge(this, this::onEngineState);
-            tunnel.door().start(descriptor, config, tunnel.dataDir().getPath(), bridge);
+            tunnel.upkeep().give(descriptor);
             tunnel.door().networkChanged(link);
             tunnel.control().on();
             refresh();
         } catch (EngineException e) {
-            leave(now -> now.failed(e.getMessage()));
+            leave(now -> now.failed(e.getMessage()), order);
         }
     }
 
-    /** The descriptor of a new tunnel; −1 if Android gives none, and then we have left. */
+    /** The descriptor of a new tunnel; −1 if Android gives none. */
     private int establish() throws EngineException {
         String json = tunnel.door().plan(tunnel.configDir().getPath(), tunnel.dataDir().getPath());
         Builder builder = builder();
@@ -183,42 +196,62 @@ public abstract class TunnelService extends VpnService implements Board.Listener
             builder.setConfigureIntent(
                     PendingIntent.getActivity(this, 0, app, PendingIntent.FLAG_IMMUTABLE));
         }
-        int descriptor = open(builder);
-        if (descriptor < 0) {
-            leave(now -> now.with(Phase.TAKEN));
-        }
-        return descriptor;
+        return open(builder);
     }
 
     private void renew() {
-        if (!tunnel.door().isRunning()) {
+        if (!tunnel.upkeep().hasTunnel()) {
             return;
         }
+        int order = newestOrder;
         try {
             int descriptor = establish();
-            if (descriptor >= 0) {
-                tunnel.door().replaceTunnel(descriptor);
+            if (descriptor < 0) {
+                leave(now -> now.with(Phase.TAKEN), order);
+            } else {
+                tunnel.upkeep().give(descriptor);
             }
         } catch (EngineException e) {
-            leave(now -> now.failed(e.getMessage()));
+            leave(now -> now.failed(e.getMessage()), order);
         }
     }
 
-    private void close() {
-        tunnel.choices().setWanted(false);
-        leave(now -> now.with(Phase.OFF));
+    /** The engine said that its tunnel is gone: it gets another one, but not over and over. */
+    private void look() {
+        try {
+            if (!tunnel.upkeep().hasTunnel() || !tunnel.control().status().device().isEmpty()) {
+                return; // it was the one before, and has another by now
+            }
+        } catch (EngineException e) {
+            leave(now -> now.failed(e.getMessage()), newestOrder);
+            return;
+        }
+        if (replaced) {
+            leave(now -> now.with(Phase.TAKEN), newestOrder);
+        } else {
+            replaced = true;
+            renew();
+        }
     }
 
-    private void leaveAsItIs() {
-        leave(now -> now);
+    private void leaveLater(UnaryOperator<Standing> why) {
+        int order = newestOrder;
+        tunnel.work().execute(() -> leave(why, order));
     }
 
-    /** Ends the engine and this service, and says why. */
-    private void leave(UnaryOperator<Standing> why) {
-        tunnel.door().stop();
+    /**
+     * Takes the engine its tunnel and ends this service, unless there is a newer order than the
+     * one that led here; and says why.
+     */
+    private void leave(UnaryOperator<Standing> why, int order) {
+        tunnel.upkeep().take();
         tunnel.board().write(now -> why.apply(now).with(List.of()));
-        stopForeground(true);
-        stopSelf();
+        // Where orders come in, so that none comes in between.
+        main.post(() -> {
+            if (stopSelfResult(order)) {
+                stopForeground(true);
+            }
+        });
     }
 
     private void pause(long seconds) {
@@ -228,6 +261,9 @@ public abstract class TunnelService extends VpnService implements Board.Listener
     /** One request of the user; if it is refused, the reason is a problem that he sees. */
     private void asked(Request request) {
         tunnel.work().execute(() -> {
+            if (!tunnel.upkeep().hasTunnel()) {
+                return; // it was stopped meanwhile, and an engine that only answers is left alone
+            }
             try {
                 request.make();
                 refresh();
@@ -254,27 +290,28 @@ public abstract class TunnelService extends VpnService implements Board.Listener
 
     /** From threads of the engine. */
     private void onEngineState(String json) {
+        EngineState said;
         try {
-            JSONObject said = new JSONObject(json);
-            List<String> problems = new ArrayList<>();
-            JSONArray from = said.optJSONArray("problems");
-            for (int i = 0; from != null && i < from.length(); i++) {
-                problems.add(from.getString(i));
-            }
-            tunnel.board().write(now -> now.isActive() ? now.with(problems) : now);
-            if (said.optBoolean("plan_changed")) {
-                tunnel.work().execute(this::renew);
-            }
-            if (tunnel.board().standing().isActive()) {
-                asked(() -> {}); // when a pause ends only the status says
-            }
-        } catch (JSONException e) {
-            tunnel.board().write(now -> now.with(List.of(json)));
+            said = EngineState.parse(json);
+        } catch (EngineException e) {
+            tunnel.board().write(now -> now.with(List.of(e.getMessage())));
+            return;
+        }
+        tunnel.board().write(now -> now.isActive() ? now.with(said.problems()) : now);
+        if (said.planChanged()) {
+            tunnel.work().execute(this::renew);
+        }
+        if (!said.hasTunnel()) {
+            tunnel.work().execute(this::look);
+        }
+        if (tunnel.board().standing().isActive()) {
+            asked(() -> {}); // when a pause ends only the status says
         }
     }
 
     private void onLink(Link now) {
         link = now;
+        replaced = false;
         tunnel.board().write(old -> old
                 .with(Hindrance.PRIVATE_DNS, now.privateDns() != null)
                 .with(Hindrance.CAPTIVE, now.captive()));
@@ -286,7 +323,7 @@ public abstract class TunnelService extends VpnService implements Board.Listener
 
     private void passOn() {
         Link newest = waiting.getAndSet(null);
-        if (newest == null || !tunnel.door().isRunning()) {
+        if (newest == null || !tunnel.upkeep().hasTunnel()) {
             return;
         }
         lookAtSettings();

@@ -21,7 +21,7 @@ import org.robolectric.annotation.Config;
 @RunWith(RobolectricTestRunner.class)
 @Config(sdk = 35)
 public class ControlTest {
-    private final Script engine = new Script();
+    private final Script engine = new Script().run();
     private final Control control = new Control(engine);
 
     @Test

@@ -100,6 +100,7 @@ public class LinkWatchTest {
         engine.answers.put("status", Examples.answers("status").get(0));
         Later work = new Later();
         Tunnel.replace(context, engine, work);
+        Tunnel.of(context).choices().setWanted(true);
         RecordingService service = Robolectric.buildService(RecordingService.class).create().get();
         service.onStartCommand(Tunnel.order(context, TunnelService.START), 0, 1);
         work.run();

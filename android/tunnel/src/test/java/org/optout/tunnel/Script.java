@@ -38,16 +38,20 @@ public final class Script implements Door {
     @Override
     public void start(int tunnel, String configDir, String dataDir, Bridge bridge)
             throws EngineException {
-        calls.add("start");
+        calls.add(tunnel < 0 ? "start without" : "start");
         refuse();
+        if (running) {
+            throw new EngineException("the engine runs already");
+        }
         this.bridge = bridge;
         running = true;
     }
 
     @Override
     public void replaceTunnel(int tunnel) throws EngineException {
-        calls.add("replace");
+        calls.add(tunnel < 0 ? "take" : "replace");
         refuse();
+        needs();
     }
 
     @Override
@@ -63,8 +67,10 @@ public final class Script implements Door {
         return running;
     }
 
-    public void run() {
+    /** It runs, and nobody says how that came. */
+    public Script run() {
         running = true;
+        return this;
     }
 
     @Override
@@ -76,6 +82,7 @@ public final class Script implements Door {
     @Override
     public String control(String text) throws EngineException {
         refuse();
+        needs();
         try {
             JSONObject request = new JSONObject(text);
             requests.add(request);
@@ -120,6 +127,7 @@ public final class Script implements Door {
     @Override
     public String page(long since) throws EngineException {
         refuse();
+        needs();
         return "<!doctype html><title>report</title>";
     }
 
@@ -135,8 +143,14 @@ public final class Script implements Door {
         }
     }
 
+    private void needs() throws EngineException {
+        if (!running) {
+            throw new EngineException("the engine does not run");
+        }
+    }
+
     static final String PLAN = """
-            {"addresses": ["198.18.0.1/32", "2001:db8::1/128"],
+            {"addresses": ["198.18.0.1", "2001:db8::1/128"],
              "resolvers": ["198.18.0.53", "2001:db8::53"],
              "routes": ["198.18.0.0/15", "2001:db8::/64"], "mtu": 1500}""";
 }

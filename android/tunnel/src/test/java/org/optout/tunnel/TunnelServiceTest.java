@@ -2,13 +2,16 @@ package org.optout.tunnel;
 
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
+import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertTrue;
 import static org.robolectric.Shadows.shadowOf;
 
+import android.app.Application;
 import android.app.Service;
 import android.content.Context;
 import android.content.Intent;
 import android.net.VpnService;
+import android.os.Looper;
 import java.util.List;
 import org.junit.Before;
 import org.junit.Test;
@@ -62,7 +65,7 @@ public class TunnelServiceTest {
         service.get().onStartCommand(intent(TunnelService.START), 0, 1);
         assertEquals(List.of(), engine.calls);
         assertEquals(Phase.STARTING, phase());
-        work.run();
+        run();
         assertEquals(List.of("start", "network"), engine.calls);
         assertEquals(Phase.ON, phase());
         assertTrue(tunnel.choices().wanted());
@@ -79,14 +82,14 @@ public class TunnelServiceTest {
     @Test
     public void it_starts_again_when_android_had_to_end_it() {
         assertEquals(Service.START_STICKY, service.get().onStartCommand(null, 0, 1));
-        work.run();
+        run();
         assertEquals(Phase.ON, phase());
     }
 
     @Test
     public void always_on_starts_it_with_a_bare_intent() {
         service.get().onStartCommand(new Intent(VpnService.SERVICE_INTERFACE), 0, 1);
-        work.run();
+        run();
         assertEquals(Phase.ON, phase());
     }
 
@@ -95,7 +98,7 @@ public class TunnelServiceTest {
         order(TunnelService.START);
         assertEquals(Service.START_NOT_STICKY,
                 service.get().onStartCommand(intent(TunnelService.STOP), 0, 2));
-        work.run();
+        run();
         assertFalse(engine.isRunning());
         assertEquals(Phase.OFF, phase());
         assertFalse(tunnel.choices().wanted());
@@ -106,7 +109,7 @@ public class TunnelServiceTest {
     public void start_and_stop_keep_their_order() {
         service.get().onStartCommand(intent(TunnelService.START), 0, 1);
         service.get().onStartCommand(intent(TunnelService.STOP), 0, 2);
-        work.run();
+        run();
         assertFalse(engine.isRunning());
         assertEquals(Phase.OFF, phase());
     }
@@ -117,7 +120,7 @@ public class TunnelServiceTest {
         engine.answers.put("status", status("paused", "1795352400"));
         service.get().onStartCommand(
                 intent(TunnelService.PAUSE).putExtra(TunnelService.SECONDS, 900L), 0, 2);
-        work.run();
+        run();
         assertEquals(900, engine.asked("pause").optLong("seconds"));
         assertEquals(Phase.PAUSED, phase());
         assertEquals(1795352400L, tunnel.board().standing().pausedUntil());
@@ -130,12 +133,12 @@ public class TunnelServiceTest {
     public void another_vpn_that_takes_the_slot_ends_the_engine_and_is_told() {
         order(TunnelService.START);
         service.get().onRevoke();
-        work.run();
+        run();
         assertFalse(engine.isRunning());
         assertEquals(Phase.TAKEN, phase());
         assertTrue(shadowOf(service.get()).isStoppedBySelf());
         service.destroy();
-        work.run();
+        run();
         assertEquals(Phase.TAKEN, phase());
     }
 
@@ -188,7 +191,7 @@ public class TunnelServiceTest {
         order(TunnelService.START);
         engine.plan = Script.PLAN.replace("198.18.0.0/15", "203.0.113.0/24");
         engine.bridge.onState("{\"state\":\"on\",\"problems\":[],\"plan_changed\":true}");
-        work.run();
+        run();
         assertEquals("replace", engine.calls.get(engine.calls.size() - 1));
         assertTrue(RecordingService.asked.contains("route 203.0.113.0/24"));
         assertEquals(Phase.ON, phase());
@@ -210,7 +213,7 @@ public class TunnelServiceTest {
                 "\"problems\":[\"no resolver answers; check the network\"]"));
         engine.bridge.onState("{\"state\":\"on\",\"problems\":"
                 + "[\"no resolver answers; check the network\"],\"plan_changed\":false}");
-        work.run();
+        run();
         assertEquals(List.of("no resolver answers; check the network"),
                 tunnel.board().standing().problems());
     }
@@ -220,7 +223,7 @@ public class TunnelServiceTest {
         order(TunnelService.START);
         for (String state : List.of("", "nonsense", "[]", "{\"problems\":7}")) {
             engine.bridge.onState(state);
-            work.run();
+            run();
         }
         assertEquals(Phase.ON, phase());
     }
@@ -236,21 +239,90 @@ public class TunnelServiceTest {
     }
 
     @Test
+    public void a_start_after_a_stop_is_the_last_word() {
+        order(TunnelService.START);
+        service.get().onStartCommand(intent(TunnelService.STOP), 0, 2);
+        service.get().onStartCommand(intent(TunnelService.START), 0, 3);
+        run();
+        assertEquals(Phase.ON, phase());
+        assertTrue(engine.isRunning());
+        assertTrue(tunnel.choices().wanted());
+        assertEquals("Android keeps it for order 3", 2, shadowOf(service.get()).getStopSelfResultId());
+    }
+
+    @Test
+    public void a_start_that_was_taken_back_before_it_came_starts_nothing() {
+        tunnel.start();
+        tunnel.stop();
+        service.get().onStartCommand(shadowOf((Application) context).getNextStartedService(), 0, 1);
+        run();
+        assertEquals(List.of(), engine.calls);
+        assertEquals(Phase.OFF, phase());
+        assertTrue(shadowOf(service.get()).isStoppedBySelf());
+    }
+
+    @Test
+    public void a_pause_after_a_stop_pauses_nothing() {
+        order(TunnelService.START);
+        tunnel.upkeep().comes();
+        service.get().onStartCommand(intent(TunnelService.STOP), 0, 2);
+        service.get().onStartCommand(intent(TunnelService.PAUSE), 0, 3);
+        run();
+        assertTrue("for the screen", engine.isRunning());
+        assertNull(engine.asked("pause"));
+        assertEquals(Phase.OFF, phase());
+    }
+
+    @Test
+    public void a_tunnel_that_is_gone_is_replaced_once_and_then_counts_as_taken() {
+        order(TunnelService.START);
+        engine.answers.put("status", status("on", "null").replace("\"optout0\"", "\"\""));
+        lose();
+        assertEquals("replace", engine.calls.get(engine.calls.size() - 1));
+        assertEquals(Phase.ON, phase());
+        lose();
+        assertEquals(Phase.TAKEN, phase());
+        assertFalse(engine.isRunning());
+    }
+
+    @Test
+    public void a_tunnel_that_is_gone_because_of_a_newer_one_is_not_missed() {
+        order(TunnelService.START);
+        engine.calls.clear();
+        lose(); // and the status says that there is one
+        assertEquals(List.of(), engine.calls);
+        assertEquals(Phase.ON, phase());
+    }
+
+    private void lose() {
+        engine.bridge.onState("{\"state\":\"on\",\"problems\":[],\"plan_changed\":false,"
+                + "\"has_tunnel\":false}");
+        run();
+    }
+
+    @Test
     public void an_end_without_a_word_leaves_no_engine_behind() {
         order(TunnelService.START);
         service.destroy();
-        work.run();
+        run();
         assertFalse(engine.isRunning());
         assertEquals(Phase.OFF, phase());
     }
 
     private void order(String what) {
         service.get().onStartCommand(intent(what), 0, 1);
-        work.run();
+        run();
     }
 
     private Intent intent(String what) {
+        tunnel.choices().setWanted(true);
         return Tunnel.order(context, what);
+    }
+
+    /** The engine's thread, and then the main one. */
+    private void run() {
+        work.run();
+        shadowOf(Looper.getMainLooper()).idle();
     }
 
     private Phase phase() {

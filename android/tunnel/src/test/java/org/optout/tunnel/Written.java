@@ -6,6 +6,16 @@ import java.util.List;
 public final class Written {
     private Written() {}
 
+    /** It is on, and the engine has a tunnel. */
+    public static void on(Tunnel tunnel) {
+        try {
+            tunnel.upkeep().give(1000); // no descriptor: the scripted engine opens none
+        } catch (EngineException e) {
+            throw new AssertionError(e);
+        }
+        on(tunnel.board());
+    }
+
     public static void on(Board board) {
         board.write(now -> now.with(Phase.ON));
     }
