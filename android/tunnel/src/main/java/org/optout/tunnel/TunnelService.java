@@ -240,8 +240,8 @@ public abstract class TunnelService extends VpnService implements Board.Listener
     }
 
     /**
-     * Takes the engine its tunnel and ends this service, unless there is a newer order than the
-     * one that led here; and says why.
+     * Takes the tunnel from the engine, says why, and ends this service, unless there is a newer
+     * order than the one that led here.
      */
     private void leave(UnaryOperator<Standing> why, int order) {
         tunnel.upkeep().take();
