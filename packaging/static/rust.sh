@@ -16,10 +16,11 @@ need_rust_with_source() {
     has_source || { echo "this Rust has no source of its standard library: rustup component add rust-src" >&2; return 1; }
 }
 
-# What makes a program small. Nothing unwinds, since a panic ends it, so that nobody reads
-# the tables for that. What is logged of a structure for developers is its name, and of a
-# panic what happened and not where. The journal uses SQLite for tables and indices alone.
-small_rust="-Cforce-unwind-tables=no -Zlocation-detail=none -Zfmt-debug=shallow"
+# What makes a program small. A panic ends it without a word, so that the words, and the
+# tables for unwinding, can be left out. What is logged of a structure for developers is its
+# name. The journal uses SQLite for tables and indices alone.
+small_rust="-Cforce-unwind-tables=no -Zlocation-detail=none -Zfmt-debug=shallow \
+-Zunstable-options -Cpanic=immediate-abort"
 small_c="-fno-unwind-tables -fno-asynchronous-unwind-tables"
 small_std=('-Zbuild-std=std,panic_abort' -Zbuild-std-features=optimize_for_size)
 export LIBSQLITE3_FLAGS="-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 \

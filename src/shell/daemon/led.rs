@@ -48,6 +48,13 @@ pub(super) struct Led {
     listener_problem: Option<String>,
 }
 
+/// One that there is. In an app nobody may lead packets to himself: there it has no value, so
+/// that the compiler leaves all of it out of the app's library.
+#[cfg(not(target_os = "android"))]
+pub(super) type Leading = Box<Led>;
+#[cfg(target_os = "android")]
+pub(super) enum Leading {}
+
 impl Led {
     /// Makes the device and its tables. Nothing comes our way yet.
     pub(super) fn set_up(
@@ -114,6 +121,41 @@ impl Led {
         .await;
         (0..asked).for_each(|ask| sockets.forget(AskId(ask)));
         Ok(outcome?)
+    }
+}
+
+/// Makes one, where that is allowed.
+#[cfg(not(target_os = "android"))]
+pub(super) fn leading(
+    config: &Config,
+    own_user: Option<u32>,
+    questions: mpsc::Sender<Question>,
+) -> Result<Leading, DaemonError> {
+    Led::set_up(config, own_user, questions).map(Box::new)
+}
+
+#[cfg(target_os = "android")]
+pub(super) fn leading(
+    _: &Config,
+    _: Option<u32>,
+    _: mpsc::Sender<Question>,
+) -> Result<Leading, DaemonError> {
+    Err(DaemonError::system("lead packets here")(std::io::ErrorKind::Unsupported.into()))
+}
+
+#[cfg(target_os = "android")]
+impl std::ops::Deref for Leading {
+    type Target = Led;
+
+    fn deref(&self) -> &Led {
+        match *self {}
+    }
+}
+
+#[cfg(target_os = "android")]
+impl std::ops::DerefMut for Leading {
+    fn deref_mut(&mut self) -> &mut Led {
+        match *self {}
     }
 }
 

@@ -1,12 +1,11 @@
 //! The network side: where packets come from, where they go on, and who is asked.
 
-use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use tokio::sync::{mpsc, watch};
 
 use super::handed::Handed;
-use super::led::Led;
+use super::led::{Leading, Led};
 use super::{Daemon, DaemonError};
 use crate::core::engine::Input;
 use crate::core::flow::FiveTuple;
@@ -29,31 +28,9 @@ pub(super) struct Network {
 /// Who leads packets to us.
 pub(super) enum Way {
     /// We do, on this machine and for those behind it.
-    Led(Box<Led>, MayLead),
+    Led(Leading),
     /// Somebody else does.
     Handed(Handed),
-}
-
-/// That we may lead packets to us. In an app nobody may: there is no such value, so that the
-/// compiler leaves out of its library all that does.
-#[cfg(not(target_os = "android"))]
-pub(super) struct MayLead;
-#[cfg(target_os = "android")]
-pub(super) enum MayLead {}
-
-impl MayLead {
-    /// Whether we may.
-    #[cfg(not(target_os = "android"))]
-    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it is an error")]
-    pub(super) fn here() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    /// Whether we may.
-    #[cfg(target_os = "android")]
-    pub(super) fn here() -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
 }
 
 /// The network outside, as far as we are told.
@@ -98,12 +75,15 @@ impl Network {
     pub(super) fn ears(&mut self) -> Ears<'_> {
         let outside = &mut self.outside;
         match &mut self.way {
-            Way::Led(led, _) => Ears {
-                tun: Some(&led.tun),
-                offload: led.offload.as_ref(),
-                changed: Some(&mut led.changed),
-                outside,
-            },
+            Way::Led(led) => {
+                let led: &mut Led = led;
+                Ears {
+                    tun: Some(&led.tun),
+                    offload: led.offload.as_ref(),
+                    changed: Some(&mut led.changed),
+                    outside,
+                }
+            }
             Way::Handed(handed) => {
                 Ears { tun: handed.tun.as_ref(), offload: None, changed: None, outside }
             }
@@ -113,7 +93,7 @@ impl Network {
     /// Where we lead packets to us ourselves.
     pub(super) fn led(&mut self) -> Option<&mut Led> {
         match &mut self.way {
-            Way::Led(led, _) => Some(led),
+            Way::Led(led) => Some(led),
             Way::Handed(_) => None,
         }
     }
@@ -121,7 +101,7 @@ impl Network {
     /// Where somebody else does.
     pub(super) fn handed(&mut self) -> Option<&mut Handed> {
         match &mut self.way {
-            Way::Led(..) => None,
+            Way::Led(_) => None,
             Way::Handed(handed) => Some(handed),
         }
     }
@@ -129,7 +109,7 @@ impl Network {
     /// The device that packets come from, if there is one just now.
     pub(super) fn tun(&self) -> Option<&Tun> {
         match &self.way {
-            Way::Led(led, _) => Some(&led.tun),
+            Way::Led(led) => Some(&led.tun),
             Way::Handed(handed) => handed.tun.as_ref(),
         }
     }
@@ -137,9 +117,7 @@ impl Network {
     /// Bytes that fit into a packet.
     pub(super) fn mtu(&self) -> usize {
         match &self.way {
-            Way::Led(led, _) => {
-                usize::try_from(led.routes.surroundings().mtu).unwrap_or(usize::MAX)
-            }
+            Way::Led(led) => usize::try_from(led.routes.surroundings().mtu).unwrap_or(usize::MAX),
             Way::Handed(handed) => handed.mtu(),
         }
     }
@@ -147,7 +125,7 @@ impl Network {
     /// Where clients' questions to our own address are led.
     pub(super) fn resolver_v6(&self) -> Ipv6Addr {
         match &self.way {
-            Way::Led(led, _) => led.resolver_v6,
+            Way::Led(led) => led.resolver_v6,
             Way::Handed(handed) => handed.resolver_v6,
         }
     }
@@ -155,7 +133,7 @@ impl Network {
     /// Hands a packet to the kernel that is for a client, or for a program here.
     pub(super) fn send(&mut self, packet: &[u8]) {
         match &mut self.way {
-            Way::Led(led, _) => led.send(packet),
+            Way::Led(led) => led.send(packet),
             Way::Handed(handed) => handed.send(packet),
         }
     }
@@ -228,7 +206,7 @@ impl Network {
     /// What is missing on this side.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = match &self.way {
-            Way::Led(led, _) => led.problems(),
+            Way::Led(led) => led.problems(),
             Way::Handed(handed) => handed.problems(),
         };
         if self.configured.is_empty() {
@@ -245,7 +223,7 @@ impl Network {
     pub(super) async fn self_test(&self, sockets: &mut Upstreams) -> Result<(), DaemonError> {
         let upstreams = self.addresses_of_upstreams();
         match &self.way {
-            Way::Led(led, _) => led.self_test(sockets, &upstreams).await,
+            Way::Led(led) => led.self_test(sockets, &upstreams).await,
             Way::Handed(_) => Ok(()),
         }
     }
@@ -255,7 +233,7 @@ impl Daemon {
     /// Tells the engine who we are and whom to ask.
     pub(super) fn tell_network(&mut self) {
         let own = match &self.network.way {
-            Way::Led(led, _) => led.routes.surroundings().own_addresses.clone(),
+            Way::Led(led) => led.routes.surroundings().own_addresses.clone(),
             Way::Handed(handed) => handed.own_addresses(&self.network.outside.borrow().addresses),
         };
         self.engine.handle(clock::now(), Input::OwnAddresses(own));

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::handed::{Handed, addresses_here};
-use super::led::Led;
-use super::network::{MayLead, Network, Outside, Way, tell_resolvers};
+use super::led;
+use super::network::{Network, Outside, Way, tell_resolvers};
 use super::seat::{App, ByApp, Seat, Word};
 use super::{DaemonError, GROUP, Handover, LOCAL_QUEUE, REQUEST_QUEUE};
 use crate::config::Config;
@@ -63,10 +63,7 @@ impl Parts {
         let (tell, outside) = watch::channel(Outside { found, ..Outside::default() });
         let (questions, local) = mpsc::channel(LOCAL_QUEUE);
         let way = match handover {
-            None => {
-                let may = MayLead::here().map_err(DaemonError::system("lead packets here"))?;
-                Way::Led(Box::new(Led::set_up(config, own_user, questions)?), may)
-            }
+            None => Way::Led(led::leading(config, own_user, questions)?),
             Some((tun, _)) => {
                 let monitor = Monitor::open().map_err(DaemonError::system("watch the network"))?;
                 tell.send_modify(|outside| outside.addresses = addresses_here());

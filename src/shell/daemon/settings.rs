@@ -30,7 +30,7 @@ pub(super) fn of_engine(
     Ok(engine::Settings {
         dns,
         mtu: network.mtu(),
-        puts_back: matches!(network.way, Way::Led(..)),
+        puts_back: matches!(network.way, Way::Led(_)),
         stream_seed: u64::from_ne_bytes(stream_seed),
         inline: of_flows(config, u64::from_ne_bytes(flow_seed)),
     })
