@@ -1,6 +1,8 @@
 //! The network where we lead packets to us ourselves: device, routes, and what watches
 //! them.
 
+#![cfg_attr(target_os = "android", allow(dead_code, reason = "in an app nobody leads packets"))]
+
 use std::net::{Ipv6Addr, SocketAddr};
 
 use tokio::sync::mpsc;
