@@ -274,8 +274,8 @@ impl AsRawFd for Set {
 
 /// Most exchanges that the limit of open files leaves room for.
 fn most_exchanges() -> usize {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = getrlimit(Resource::RLIMIT_NOFILE)
+        .map_or(usize::MAX, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX));
     limit.saturating_sub(RESERVE_FILES).clamp(FEWEST_EXCHANGES, MOST_EXCHANGES)
 }
 
