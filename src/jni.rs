@@ -51,12 +51,11 @@ pub extern "system" fn Java_org_optout_tunnel_Engine_plan<'l>(
     env.with_env(|env| {
         let (config, data) = (text(env, &config, "configDir")?, text(env, &data, "dataDir")?);
         let folders = Folders { config: Path::new(&config), data: Path::new(&data) };
-        let plan = match running().map(|engine| engine.ask(Request::Tunnel)) {
-            Some(Ok(answers)) => match answers.into_iter().next_back() {
-                Some(Response::Tunnel(plan)) => plan,
-                _ => return Err(Refusal::Silent),
-            },
-            _ => daemon::plan(folders)?,
+        let plan = match running().map(|engine| last_answer(&engine, Request::Tunnel)) {
+            Some(Ok(Response::Tunnel(plan))) => plan,
+            Some(Ok(_)) => return Err(Refusal::Silent),
+            // None runs, or it has just ended: its files say the same.
+            Some(Err(_)) | None => daemon::plan(folders)?,
         };
         Ok(env.new_string(serde_json::to_string(&plan)?)?)
     })
@@ -138,14 +137,7 @@ pub extern "system" fn Java_org_optout_tunnel_Engine_reload<'l>(
     mut env: EnvUnowned<'l>,
     _: JClass<'l>,
 ) {
-    env.with_env(|_| {
-        let answers = engine()?.ask(Request::Reload)?;
-        match answers.into_iter().next_back() {
-            Some(Response::Failed(why)) => Err(Refusal::Refused(why)),
-            _ => Ok(()),
-        }
-    })
-    .resolve::<Throw>();
+    env.with_env(|_| last_answer(&*engine()?, Request::Reload).map(drop)).resolve::<Throw>();
 }
 
 /// `Engine.control`.
@@ -175,10 +167,8 @@ pub extern "system" fn Java_org_optout_tunnel_Engine_page<'l>(
     since: jlong,
 ) -> JString<'l> {
     env.with_env(|env| {
-        let answers = engine()?.ask(Request::Report { since })?;
-        let page = match answers.into_iter().next_back() {
-            Some(Response::Report(report)) => html::page(&report, &TimeZone::system()),
-            Some(Response::Failed(why)) => return Err(Refusal::Refused(why)),
+        let page = match last_answer(&*engine()?, Request::Report { since })? {
+            Response::Report(report) => html::page(&report, &TimeZone::system()),
             _ => return Err(Refusal::Silent),
         };
         Ok(env.new_string(page)?)
@@ -245,6 +235,15 @@ fn start_log() {
             .try_init(); // somebody else's logger is as good
         log::set_max_level(log::LevelFilter::Info);
     });
+}
+
+/// What the engine has to say in the end. What it refuses is an error.
+fn last_answer(engine: &Embedded, request: Request) -> Result<Response, Refusal> {
+    match engine.ask(request)?.pop() {
+        Some(Response::Failed(why)) => Err(Refusal::Refused(why)),
+        Some(answer) => Ok(answer),
+        None => Err(Refusal::Silent),
+    }
 }
 
 const NO_TUNNEL: jint = -1;

@@ -21,8 +21,8 @@ pub(super) struct Handed {
     pub(super) tun: Option<Tun>,
     /// Where clients' questions to our own address are led.
     pub(super) resolver_v6: Ipv6Addr,
-    /// What was last said to be led there.
-    plan: TunnelPlan,
+    /// What is to be led there now.
+    pub(super) plan: TunnelPlan,
     /// Why not everything is.
     left_out: Option<String>,
 }
@@ -66,11 +66,6 @@ impl Handed {
 }
 
 impl Daemon {
-    /// What is to be led to the TUN now.
-    pub(super) fn tunnel_plan(&self) -> TunnelPlan {
-        tunnel::plan(&self.config, &self.policy, clock::now()).0
-    }
-
     /// Notes what is to be led to the TUN, and tells of it if that changed.
     pub(super) fn follow_plan(&mut self) {
         let (plan, left_out) = tunnel::plan(&self.config, &self.policy, clock::now());

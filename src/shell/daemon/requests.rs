@@ -68,12 +68,12 @@ impl Daemon {
     }
 
     fn tell_plan(&mut self) -> Response {
-        if self.network.led().is_some() {
-            return Response::Failed(
+        match self.network.handed() {
+            Some(handed) => Response::Tunnel(handed.plan.clone()),
+            None => Response::Failed(
                 "no TUN was handed over: optout leads packets to its own by itself".into(),
-            );
+            ),
         }
-        Response::Tunnel(self.tunnel_plan())
     }
 
     fn switch(&mut self, on: bool) -> Outcome {
