@@ -105,8 +105,7 @@ fn a_rule_for_an_address_asks_for_another_tunnel() {
         let mut phone = Phone::boot(&lab, SOON);
         phone.start();
         phone.control(r#"{"do":"add_rule","action":"block","subject":"203.0.113.67"}"#);
-        let (_, _, state) = phone.seen();
-        assert_eq!(state["plan_changed"], true, "{state}");
+        phone.saw("another plan", |_, state| state["plan_changed"] == true);
         let [config, data] = phone.folders();
         assert!(phone.ok(&["plan", &config, &data]).contains("\"203.0.113.67\""));
 

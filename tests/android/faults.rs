@@ -67,8 +67,7 @@ fn a_bridge_that_refuses_or_throws_costs_questions_and_nothing_more() {
         }
         phone.ok(&["mood", "asks back"]);
         phone.control(r#"{"do":"pause","seconds":60}"#);
-        let (_, odd, _) = phone.seen();
-        assert!(odd.contains("from within its own callback"), "{odd}");
+        phone.saw("a refusal", |odd, _| odd.contains("from within its own callback"));
         phone.shut_down();
     });
 }
@@ -81,8 +80,7 @@ fn a_tunnel_that_is_taken_away_is_told_and_another_one_taken() {
         phone.start();
         lab.phone().ok(&format!("ip link del {TUN}"));
         phone.until("the end of the tunnel", |status| status["device"] == "");
-        let (_, _, state) = phone.seen();
-        assert_eq!(state["has_tunnel"], false, "{state}");
+        phone.saw("that it is gone", |_, state| state["has_tunnel"] == false);
         lab.phone().ok("ip link set spare0 up && ip route replace 198.18.0.0/15 dev spare0");
         let spare = phone.ok(&["descriptor", "2"]);
         phone.ok(&["replace", &spare]);

@@ -161,6 +161,16 @@ impl<'n> Phone<'n> {
         (sockets, next(), serde_json::from_str(&next()).unwrap_or_default())
     }
 
+    /// Waits until the bridge saw that: it is told after whoever asked was answered.
+    #[track_caller]
+    pub(crate) fn saw(&mut self, what: &str, fits: impl Fn(&str, &Value) -> bool) {
+        let found = within(Duration::from_secs(10), || {
+            let (_, odd, state) = self.seen();
+            fits(&odd, &state).then_some(())
+        });
+        assert!(found.is_some(), "the bridge did not see {what}: {:?}", self.seen());
+    }
+
     /// What the engine wrote to standard error.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.node.dir().join("phone.log")).unwrap_or_default()
