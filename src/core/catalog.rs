@@ -5,6 +5,8 @@
 //! needs only the names in them. So nothing parsed is kept here: a pack is read
 //! when the rules are built, and again when someone asks what is in it.
 
+mod embedded;
+
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -14,6 +16,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
+pub use self::embedded::{EMBEDDED, Packed};
 use crate::core::host::HostName;
 use crate::core::prefix::Prefix;
 pub use crate::core::rule::Action;
@@ -125,47 +128,28 @@ pub struct CatalogError {
     pub what: String,
 }
 
-/// Packs by the names of their files.
-macro_rules! packs {
-    ($($key:literal),* $(,)?) => {
-        &[$(($key, include_str!(concat!("../../blocklists/", $key, ".toml")))),*]
-    };
-}
-
-/// The packs that are built in: each file's name without `.toml`, and its text.
-/// A test compares them with the folder.
-#[rustfmt::skip]
-pub const EMBEDDED: &[(&str, &str)] = packs![
-    // Phones.
-    "oneplus", "oppo", "xiaomi", "samsung-mobile", "huawei", "honor", "vivo", "google", "apple",
-    // Computers, TVs and what is used on them.
-    "microsoft", "mozilla", "ubuntu", "devtools", "amazon", "samsung-tv", "lg", "roku", "vizio",
-    "sony", "smart-tv-other", "netflix",
-    // What apps by others carry in them.
-    "meta", "bytedance", "appsflyer", "adjust", "branch", "kochava", "singular", "amplitude",
-    "mixpanel", "segment", "flurry", "sentry", "bugsnag", "newrelic", "clevertap", "onesignal",
-    "braze", "unity", "gameanalytics", "applovin", "umeng", "tencent", "talkingdata", "baidu",
-    "alibaba", "jiguang", "yandex", "other-sdk",
-    // No vendors.
-    "bypass", "never-block",
-];
-
 /// Reads the built-in packs, one after the other, so that only one is in memory.
 ///
 /// # Panics
 ///
 /// If a built-in pack cannot be read; the tests read them all.
 pub fn embedded() -> impl Iterator<Item = Pack> {
-    EMBEDDED.iter().map(|(key, text)| {
-        Pack::parse(&format!("{key}.toml"), text).expect("built-in packs are tested")
+    EMBEDDED.iter().map(|packed| {
+        let file = format!("{}.toml", packed.key);
+        Pack::parse(&file, &packed.text()).expect("built-in packs are tested")
     })
 }
 
 /// Reads the built-in pack with this key anew.
 #[must_use]
 pub fn pack(key: &str) -> Option<Pack> {
-    let (key, text) = EMBEDDED.iter().find(|(known, _)| *known == key)?;
-    Pack::parse(&format!("{key}.toml"), text).ok()
+    Pack::parse(&format!("{key}.toml"), &text(key)?).ok()
+}
+
+/// The text of the built-in pack with this key, unpacked anew.
+#[must_use]
+pub fn text(key: &str) -> Option<String> {
+    EMBEDDED.iter().find(|packed| packed.key == key).map(Packed::text)
 }
 
 impl Pack {
@@ -401,8 +385,8 @@ mod tests {
     #[test]
     fn every_built_in_pack_is_read() {
         let mut count = 0;
-        for ((file, _), pack) in EMBEDDED.iter().zip(embedded()) {
-            assert_eq!(*file, &*pack.key);
+        for (packed, pack) in EMBEDDED.iter().zip(embedded()) {
+            assert_eq!(packed.key, &*pack.key);
             count += pack.entries.len();
         }
         assert!(count > 1200, "{count}");
@@ -410,9 +394,10 @@ mod tests {
 
     #[test]
     fn an_entry_knows_its_line() {
-        for (key, text) in EMBEDDED {
+        for packed in EMBEDDED {
+            let text = packed.text();
             let lines: Vec<_> = text.lines().collect();
-            for entry in pack(key).unwrap().entries {
+            for entry in pack(packed.key).unwrap().entries {
                 let line = lines[entry.line as usize - 1];
                 match entry.subject {
                     Subject::Host { host, .. } => assert!(line.contains(host.as_str()), "{line}"),

@@ -92,7 +92,7 @@ impl Rulebook {
     /// [`RulebookError::File`] and [`RulebookError::Vendor`].
     pub fn config(named: Option<&Path>) -> Result<Config, RulebookError> {
         let config = config_file::load(named)?;
-        let vendors: Vec<_> = catalog::EMBEDDED.iter().map(|&(key, _)| key).collect();
+        let vendors: Vec<_> = catalog::EMBEDDED.iter().map(|packed| packed.key).collect();
         config.check_vendors(&vendors).map_err(|error| RulebookError::Vendor {
             path: named.unwrap_or(Path::new(DEFAULT_PATH)).to_path_buf(),
             error,

@@ -192,9 +192,7 @@ pub(crate) fn is_refused(said: &Statement, how: How) -> bool {
 }
 
 pub(crate) fn is_public_suffix(name: &str) -> bool {
-    psl::suffix(name.as_bytes()).is_some_and(|suffix| {
-        suffix.as_bytes() == name.as_bytes() && suffix.typ() == Some(psl::Type::Icann)
-    })
+    psl2::lookup(name).is_some_and(|domain| domain.is_icann() && domain.is_public_suffix())
 }
 
 /// Whether names that have nothing in common are all matched, under one large suffix.

@@ -35,13 +35,17 @@ pub(crate) fn dnsmasq(line: &str) -> Vec<Statement> {
     subjects.map(|subject| Statement::new(subject, action)).collect()
 }
 
+fn is_a_suffix(name: &str) -> bool {
+    psl2::lookup(name).is_some_and(|domain| domain.is_public_suffix())
+}
+
 fn domain(text: &str) -> Option<Subject> {
     if let Some(rest) = text.strip_prefix("*.") {
         return name(rest).map(|name| below(&name));
     }
     if let Some(rest) = text.strip_prefix('*') {
         // Also of a suffix where an owner of a zone lets others have names.
-        let end = name(rest).filter(|name| psl::suffix_str(name) != Some(name.as_str()))?;
+        let end = name(rest).filter(|name| !is_a_suffix(name))?;
         let parts = end.bytes().map(Part::One).collect();
         return Some(Subject::Mask(Mask { start: Start::Anywhere, parts, ends: true }));
     }

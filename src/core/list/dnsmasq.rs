@@ -136,7 +136,7 @@ fn bogus(value: &str, sink: &mut dyn Sink) {
 
 /// The expression for all names that end so, at a dot or not.
 fn ending(end: &str) -> Result<String, Fault> {
-    if psl::suffix_str(end) == Some(end) {
+    if psl2::lookup(end).is_some_and(|domain| domain.is_public_suffix()) {
         return Err(Fault::PublicSuffix); // nobody's name to block, and here even with others before it
     }
     Ok(format!("{}$", regex::escape(end)))

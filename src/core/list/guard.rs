@@ -68,9 +68,7 @@ impl Guard {
 /// list that registries answer for. The rest of that list is for owners of zones who
 /// let others have names there: such a zone may be blocked.
 pub(super) fn is_public_suffix(name: &str) -> bool {
-    psl::suffix(name.as_bytes()).is_some_and(|suffix| {
-        suffix.typ() == Some(psl::Type::Icann) && suffix.as_bytes().len() == name.len()
-    })
+    psl2::lookup(name).is_some_and(|domain| domain.is_icann() && domain.is_public_suffix())
 }
 
 /// Whether a rule with these limits leaves most questions alone. To leave out some

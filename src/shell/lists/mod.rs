@@ -154,10 +154,10 @@ fn version(path: &Path) -> Result<String, ListError> {
 fn stamp(inputs: &[Input], versions: &[String]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(env!("CARGO_PKG_VERSION"));
-    for (key, text) in catalog::EMBEDDED {
+    for packed in catalog::EMBEDDED {
         hash.update([0]);
-        hash.update(key);
-        hash.update(text);
+        hash.update(packed.key);
+        hash.update(packed.deflated);
     }
     for (Input { source, text, .. }, version) in inputs.iter().zip(versions) {
         hash.update([0]);

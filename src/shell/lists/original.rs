@@ -25,8 +25,7 @@ impl Originals {
     pub fn line(&self, list: &str, number: u32) -> Option<String> {
         let place = usize::try_from(number).ok()?.checked_sub(1)?;
         let Some(path) = self.texts.get(list) else {
-            let (_, text) = catalog::EMBEDDED.iter().find(|(key, _)| *key == list)?;
-            return text.lines().nth(place).map(shown);
+            return catalog::text(list)?.lines().nth(place).map(shown);
         };
         let mut text = Text::open(path).ok()?;
         let mut line = Vec::new();
