@@ -239,6 +239,20 @@ fn error_code(frame: &[u8]) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code.saturating_neg())) }
 }
 
+/// The attributes of an answer, or those in an attribute: kind and value. Ends at what
+/// is none.
+pub(crate) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (head, _) = rest.split_first_chunk::<ATTRIBUTE>()?;
+        let length = usize::from(u16::from_ne_bytes([head[0], head[1]]));
+        let kind = u16::from_ne_bytes([head[2], head[3]]) & !(NLA_F_NESTED | NLA_F_NET_BYTEORDER);
+        let value = rest.get(ATTRIBUTE..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|two| two.try_into().ok()).map_or(0, u16::from_ne_bytes)
 }
@@ -250,6 +264,9 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
 const HEADER: usize = 16; // struct nlmsghdr
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
+const ATTRIBUTE: usize = 4; // struct nlattr
+const NLA_F_NESTED: u16 = 0x8000;
+const NLA_F_NET_BYTEORDER: u16 = 0x4000;
 const DUMP_INTERRUPTED: u16 = 0x10; // NLM_F_DUMP_INTR
 const DUMP_TRIES: usize = 5;
 const DRAIN_BYTES: usize = 32 * 1024;

@@ -82,20 +82,6 @@ fn alone(kind: u16, flags: u16, family: u8, attributes: &Attributes) -> Vec<u8> 
     bytes
 }
 
-/// The attributes of an answer, or those in an attribute: kind and value. Ends at what
-/// is none.
-pub(super) fn attributes(bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let mut rest = bytes;
-    std::iter::from_fn(move || {
-        let (head, _) = rest.split_first_chunk::<ATTRIBUTE>()?;
-        let length = usize::from(u16::from_ne_bytes([head[0], head[1]]));
-        let kind = u16::from_ne_bytes([head[2], head[3]]) & !(NLA_F_NESTED | NLA_F_NET_BYTEORDER);
-        let value = rest.get(ATTRIBUTE..length)?;
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, value))
-    })
-}
-
 /// The attributes of a whole answer.
 pub(super) fn body(frame: &[u8]) -> &[u8] {
     frame.get(HEADER..).unwrap_or_default()
@@ -153,7 +139,6 @@ const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_DUMP: u16 = 0x300;
 const NLA_F_NESTED: u16 = 0x8000;
-const NLA_F_NET_BYTEORDER: u16 = 0x4000;
 const BATCH_BEGIN: u16 = 0x10; // NFNL_MSG_BATCH_BEGIN
 const BATCH_END: u16 = 0x11; // NFNL_MSG_BATCH_END
 const NFNL_SUBSYS_NFTABLES: u16 = 10;

@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::message::{Attributes, attributes, body, question};
-use crate::shell::netlink::Netlink;
+use super::message::{Attributes, body, question};
+use crate::shell::netlink::{Netlink, attributes};
 
 /// What offloads flows here: a flow table of the packet filter, or OpenWrt's setting.
 #[must_use]

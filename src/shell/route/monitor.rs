@@ -13,7 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, sleep_until};
 
 use super::TAG;
-use crate::shell::netlink::{split_frame, u16_at};
+use crate::shell::netlink::{attributes, split_frame, u16_at};
 use crate::shell::ready::watch;
 
 /// A watch over links, addresses, routes, rules, and rules of the packet filter.
@@ -129,10 +129,17 @@ fn matters(frame: &[u8]) -> bool {
         // A default route, or one of ours that is gone (struct rtmsg).
         NEW_ROUTE => at(1) == 0 && at(5) != TAG,
         DEL_ROUTE => at(1) == 0 || at(5) == TAG,
-        // A rule's tag is an attribute; rules are rare enough to look at each.
         NEW_LINK | DEL_LINK | NEW_ADDRESS | DEL_ADDRESS | DEL_RULE => true,
+        // Where netd sorts questions, rules alone say that a VPN is there.
+        NEW_RULE => !is_rule_of_ours(body),
         _ => false,
     }
+}
+
+/// Where the kernel keeps no tags, ours are taken for those of others.
+fn is_rule_of_ours(body: &[u8]) -> bool {
+    let mut told = attributes(body.get(RULE_HEADER..).unwrap_or_default());
+    told.any(|(kind, value)| kind == RULE_PROTOCOL && value == [TAG])
 }
 
 const GROUPS: u32 = 1 // RTMGRP_LINK
@@ -149,7 +156,10 @@ const NEW_ADDRESS: u16 = 20;
 const DEL_ADDRESS: u16 = 21;
 const NEW_ROUTE: u16 = 24;
 const DEL_ROUTE: u16 = 25;
+const NEW_RULE: u16 = 32;
 const DEL_RULE: u16 = 33;
+const RULE_HEADER: usize = 12; // struct fib_rule_hdr
+const RULE_PROTOCOL: u16 = 21; // FRA_PROTOCOL, since Linux 4.17
 const MOST_DATAGRAM: usize = 32 * 1024; // the kernel makes none larger
 const SETTLED: Duration = Duration::from_millis(100); // a DHCP lease is a dozen messages in some ms
 const BUSY: Duration = Duration::from_secs(1); // a change is acted on within two

@@ -407,6 +407,34 @@ fn what_others_flush_comes_back_and_quiet_is_quiet() {
 }
 
 #[test]
+fn a_vpn_that_only_rules_tell_of_is_noticed() {
+    isolated(name!("a_vpn_that_only_rules_tell_of_is_noticed"), || {
+        let _internet = host();
+        sh("ip rule add pref 16000 fwmark 0x10064/0x1ffff iif lo lookup 1002
+            ip rule add pref 31000 fwmark 0/0xffff iif lo lookup 1002");
+        block_on(async {
+            let tun = Tun::open("optout0").unwrap();
+            let mut routes = Routes::set_up(Plan::default(), &tun).unwrap();
+            routes.capture_on().unwrap();
+            let mut monitor = Monitor::open().unwrap();
+            let ours =
+                |network: &str| rules().contains(&format!("fwmark 0x20000{network}/0x300ffff"));
+            assert!(ours("64") && !ours("66"), "{}", rules());
+            for (change, number, before) in [("add", "66", "64"), ("del", "64", "66")] {
+                sh(&format!(
+                    "ip rule {change} pref 16000 fwmark 0x10066/0x1ffff iif lo lookup 1040
+                     ip rule {change} pref 13000 fwmark 0/0x20000 iif lo uidrange 0-0 lookup 1040"
+                ));
+                let noticed = tokio::time::timeout(Duration::from_secs(3), monitor.changed()).await;
+                noticed.expect(change).unwrap();
+                routes.refresh().unwrap();
+                assert!(ours(number) && !ours(before), "{change}: {}", rules());
+            }
+        });
+    });
+}
+
+#[test]
 fn the_kernel_says_nothing_by_our_device() {
     isolated(name!("the_kernel_says_nothing_by_our_device"), || {
         let _internet = host();

@@ -20,11 +20,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use self::chains::{Making, SPARED_PORTS, address_sets};
 use self::sets::{Passed, Ranges};
-use super::message::{Attributes, Batch, GET_GENERATION, attributes, body, single};
+use super::message::{Attributes, Batch, GET_GENERATION, body, single};
 use super::{CREATE, EXCLUSIVE, FAMILIES, NEW_TABLE, TABLE_OWNER};
 use crate::core::flow::FiveTuple;
 use crate::core::prefix::Prefix;
-use crate::shell::netlink::Netlink;
+use crate::shell::netlink::{Netlink, attributes};
 use crate::shell::route::{FlowPlan, Plan, Surroundings};
 
 /// The table `inet optout_flows`. Goes with the value.

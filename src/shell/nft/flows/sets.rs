@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::expression::{Field, NETWORK_HEADER, Rule, TRANSPORT_HEADER};
-use super::super::message::{Attributes, Batch, attributes, body, question};
+use super::super::message::{Attributes, Batch, body, question};
 use super::super::{CREATE, FAMILIES, PROTOCOLS};
 use super::NAME;
 use crate::core::flow::{FiveTuple, Protocol};
 use crate::core::prefix::Prefix;
-use crate::shell::netlink::Netlink;
+use crate::shell::netlink::{Netlink, attributes};
 
 /// A set of flows that passed, by protocol and family.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
