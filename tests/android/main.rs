@@ -14,4 +14,5 @@ mod ways;
 mod calls_home;
 mod cycles;
 mod faults;
+mod lists;
 mod phone;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::lab::list_server::TRUSTED;
 use crate::lab::{ISP, Lab, Node, isolated_with, within};
 
 /// Runs a test that needs a Java machine, alone.
@@ -51,6 +52,7 @@ impl<'n> Phone<'n> {
         ]);
         command.arg(classes()).arg("Phone").arg(library()).args(["TUN", "SPARE", "COPIES"]);
         let log = fs::File::create(node.dir().join("phone.log")).expect("tmpfs");
+        command.env("SSL_CERT_FILE", TRUSTED);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("nsenter(1) starts");
         let answers = BufReader::new(child.stdout.take().expect("a pipe"));
@@ -60,14 +62,16 @@ impl<'n> Phone<'n> {
 
     /// Starts the engine on the first TUN, with the lab's provider as its network.
     pub(crate) fn start(&mut self) {
-        self.ok(&[
-            "network",
-            "192.0.2.10,2001:db8:1::10",
-            &ISP.map(|a| a.to_string()).join(","),
-            "",
-        ]);
+        self.network("free");
         let tun = self.ok(&["descriptor", "1"]);
         self.start_on(&tun);
+    }
+
+    /// Tells of the network of the lab: `free`, `metered`, or `captive`.
+    #[track_caller]
+    pub(crate) fn network(&mut self, kind: &str) {
+        let resolvers = ISP.map(|a| a.to_string()).join(",");
+        self.ok(&["network", "192.0.2.10,2001:db8:1::10", &resolvers, kind]);
     }
 
     pub(crate) fn start_on(&mut self, tun: &str) {

@@ -219,7 +219,7 @@ fn certificate(authority: &Issuer<'_, KeyPair>, shown: Shown) -> Arc<ServerConfi
 }
 
 /// What daemons of the lab trust.
-pub(super) const TRUSTED: &str = "/run/lab/lists-ca.pem";
+pub(crate) const TRUSTED: &str = "/run/lab/lists-ca.pem";
 
 /// nginx has 443 of every address.
 const PORT: u16 = 8443;

@@ -76,7 +76,10 @@ public final class Phone implements Bridge {
                 return Engine.page(Long.parseLong(words[1]));
             case "network":
                 Engine.networkChanged(
-                        list(words[1]), list(words[2]), words[3].equals("metered"), false);
+                        list(words[1]),
+                        list(words[2]),
+                        words[3].equals("metered"),
+                        words[3].equals("captive"));
                 return "";
             case "storm":
                 storm(number(words[1]), list(words[2]));
