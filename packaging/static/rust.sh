@@ -27,6 +27,11 @@ export LIBSQLITE3_FLAGS="-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -
 -USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_SOUNDEX \
 -DSQLITE_OMIT_LOAD_EXTENSION"
 
+# for_target TRIPLE WHAT: the variable that tells cargo this of one target alone.
+for_target() {
+    echo "CARGO_TARGET_$(tr a-z- A-Z_ <<<"$1")_$2"
+}
+
 has_source() {
     command -v cargo >/dev/null && [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library/std" ]
 } 2>/dev/null
