@@ -88,11 +88,16 @@ impl<'n> Phone<'n> {
         ["config", "data"].map(|name| home(self.node).join(name).display().to_string())
     }
 
-    /// One command, and what came of it.
-    pub(crate) fn ask(&mut self, words: &[&str]) -> Result<String, String> {
+    /// One command, whose answer nobody waits for.
+    pub(crate) fn tell(&mut self, words: &[&str]) {
         let commands = self.commands.as_mut().expect("it runs");
         writeln!(commands, "{}", words.join("\t")).expect("it listens");
         commands.flush().expect("it listens");
+    }
+
+    /// One command, and what came of it.
+    pub(crate) fn ask(&mut self, words: &[&str]) -> Result<String, String> {
+        self.tell(words);
         loop {
             let mut line = String::new();
             let read = self.answers.read_line(&mut line).expect("it speaks");
@@ -178,6 +183,11 @@ impl<'n> Phone<'n> {
     /// What the engine wrote to standard error.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.node.dir().join("phone.log")).unwrap_or_default()
+    }
+
+    /// Ends the machine at once, as Android does with an app that it needs the room of.
+    pub(crate) fn kill9(self) {
+        drop(self);
     }
 
     /// Ends the machine, which stops the engine, and insists that nothing odd was said.
