@@ -4,16 +4,19 @@
 # shellcheck source=tests/lab/install.sh
 . tests/lab/install.sh
 
-# The toolchain in use, if it has the library's source; else Debian's, which all comes in
-# one version. `-Zbuild-std` is asked of a stable compiler.
+# The toolchain in use, if it has the library's source and is new enough; else Debian's, which
+# all comes in one version. `-Zbuild-std` is asked of a stable compiler.
 need_rust_with_source() {
     need cc:gcc
     [ -e /usr/include/stdio.h ] || install_packages libc6-dev
     export RUSTC_BOOTSTRAP=1
-    has_source && return
+    is_fit && return
     PATH=/usr/bin:$PATH
-    has_source || install_packages rustc-web rust-web-src cargo-web
-    has_source || { echo "this Rust has no source of its standard library: rustup component add rust-src" >&2; return 1; }
+    is_fit || install_packages rustc-web rust-web-src cargo-web
+    is_fit && return
+    echo "no Rust here is 1.92 or newer and has the source of its standard library: run rustup component add rust-src," \
+        "or switch on Debian's security updates, which have one" >&2
+    return 1
 }
 
 # What makes a program small. A panic ends it without a word, so that the words, and the
@@ -32,6 +35,8 @@ for_target() {
     echo "CARGO_TARGET_$(tr a-z- A-Z_ <<<"$1")_$2"
 }
 
-has_source() {
-    command -v cargo >/dev/null && [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library/std" ]
-} 2>/dev/null
+# shellcheck disable=SC2086 # words of their own
+is_fit() {
+    command -v cargo && [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library/std" ] &&
+        rustc $small_rust --print cfg
+} >/dev/null 2>&1
