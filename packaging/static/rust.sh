@@ -12,7 +12,8 @@ need_rust_with_source() {
     export RUSTC_BOOTSTRAP=1
     is_fit && return
     PATH=/usr/bin:$PATH
-    is_fit || install_packages rustc-web rust-web-src cargo-web
+    # An older one may be there, and be all that was known when it came.
+    is_fit || { apt_get update || true; install_packages rustc-web rust-web-src cargo-web; }
     is_fit && return
     echo "no Rust here is 1.92 or newer and has the source of its standard library: run rustup component add rust-src," \
         "or switch on Debian's security updates, which have one" >&2
