@@ -80,6 +80,30 @@ public final class Control {
         return Explanation.of(one(put(request, "client", JSONObject.NULL), "explanation"));
     }
 
+    /** The user's own rules. */
+    public List<UserRule> rules() throws EngineException {
+        JSONObject answer = last(ask(request("rules"), "rules"));
+        return Fields.list(answer.optJSONArray("rules"), UserRule::of);
+    }
+
+    /** Removes all rules of the user's own that name exactly this. */
+    public void removeRule(String subject) throws EngineException {
+        ask(put(request("remove_rule"), "subject", subject), "done");
+    }
+
+    /** The lists that the user added. */
+    public ListControl lists() {
+        return new ListControl(this);
+    }
+
+    /**
+     * @param exact for this name alone; else also for all that is below it
+     */
+    public void addRule(boolean allow, String subject, boolean exact) throws EngineException {
+        JSONObject request = put(request("add_rule"), "action", allow ? "allow" : "block");
+        ask(put(put(request, "subject", subject), "exact", exact), "done");
+    }
+
     /**
      * @param until seconds since 1970 at which it ends; null for never
      * @param app only for this program; null for all
@@ -112,7 +136,16 @@ public final class Control {
     }
 
     /** The answers; the last of them is of that kind, or it is an exception. */
-    private List<JSONObject> ask(JSONObject request, String kind) throws EngineException {
+    List<JSONObject> ask(JSONObject request, String kind) throws EngineException {
+        List<JSONObject> answers = send(request);
+        if (!last(answers).has(kind)) {
+            throw new EngineException(refusal(last(answers)));
+        }
+        return answers;
+    }
+
+    /** All answers as they came; at least one. */
+    List<JSONObject> send(JSONObject request) throws EngineException {
         String text = door.control(request.toString());
         List<JSONObject> answers;
         try {
@@ -120,8 +153,8 @@ public final class Control {
         } catch (JSONException e) {
             throw new EngineException(text);
         }
-        if (answers.isEmpty() || !last(answers).has(kind)) {
-            throw new EngineException(answers.isEmpty() ? text : refusal(last(answers)));
+        if (answers.isEmpty()) {
+            throw new EngineException(text);
         }
         return answers;
     }
@@ -130,15 +163,15 @@ public final class Control {
         return answer.has("failed") ? answer.optString("failed") : answer.toString();
     }
 
-    private static JSONObject last(List<JSONObject> answers) {
+    static JSONObject last(List<JSONObject> answers) {
         return answers.get(answers.size() - 1);
     }
 
-    private static JSONObject request(String what) {
+    static JSONObject request(String what) {
         return put(new JSONObject(), "do", what);
     }
 
-    private static JSONObject put(JSONObject into, String key, Object value) {
+    static JSONObject put(JSONObject into, String key, Object value) {
         try {
             return into.put(key, value);
         } catch (JSONException e) {

@@ -93,6 +93,58 @@ public class ControlTest {
     }
 
     @Test
+    public void the_example_of_rules_is_read() throws EngineException {
+        answer("rules");
+        assertEquals(List.of(
+                new UserRule(true, "a.example", false, null, null, null, null),
+                new UserRule(false, "b.example", true, 1795352400L, "curl", null, "night")),
+                control.rules());
+    }
+
+    @Test
+    public void the_example_of_lists_is_read_but_for_the_packs() throws EngineException {
+        answer("lists");
+        List<ListLine> lists = control.lists().all();
+        assertEquals(1, lists.size());
+        ListLine line = lists.get(0);
+        assertEquals("ads-txt", line.id());
+        assertEquals(Mode.WATCH, line.mode());
+        assertEquals(7, line.rules());
+        assertEquals(1, line.versions());
+        assertEquals("it shrank from 200 to 2 rules", line.quarantined());
+        assertNull(line.problem());
+        assertTrue(line.isFetched());
+    }
+
+    @Test
+    public void what_came_of_a_change_of_lists_is_said_in_the_engines_words() throws EngineException {
+        engine.answers.put("change_lists", join(progress().toArray(new String[0])));
+        assertEquals("ads.txt: the new version shrank from 200 to 2 rules", control.lists().updateAll());
+        engine.answers.put("change_lists", "[{\"done\":\"Nothing new.\"}]");
+        assertEquals("Nothing new.", control.lists().updateAll());
+        engine.answers.put("change_lists", "[{\"done\":null}]");
+        assertNull(control.lists().remove("ads-txt"));
+    }
+
+    @Test
+    public void a_change_of_lists_that_failed_says_why_of_each_once() {
+        String looked = "[{\"progress\":{\"step\":\"looked\",\"list\":\"ads.txt\",\"outcome\":\"failed\","
+                + "\"detail\":\"its server does not answer\"}}]";
+        engine.answers.put("change_lists", join(looked, "[{\"failed\":\"1 of 2 lists could not be updated\"}]"));
+        EngineException failed = assertThrows(EngineException.class, () -> control.lists().updateAll());
+        assertEquals("1 of 2 lists could not be updated\nads.txt: its server does not answer", failed.getMessage());
+        engine.answers.put("change_lists", join(looked, "[{\"failed\":\"not added: its server does not answer\"}]"));
+        failed = assertThrows(EngineException.class, () -> control.lists().add("https://lists.example/ads.txt"));
+        assertEquals("not added: its server does not answer", failed.getMessage());
+    }
+
+    private static List<String> progress() {
+        List<String> all = Examples.answers("progress");
+        all.add("[{\"done\":null}]");
+        return all;
+    }
+
+    @Test
     public void a_refusal_comes_as_the_sentence_it_is() {
         engine.answers.put("set_vendor", "[{\"failed\":\"there is no vendor \\\"acme\\\"\"}]");
         EngineException refusal = assertThrows(
@@ -107,13 +159,17 @@ public class ControlTest {
             assertThrows(answer, EngineException.class, control::status);
             engine.answers.put("vendors", answer);
             assertThrows(answer, EngineException.class, control::vendors);
+            engine.answers.put("lists", answer);
+            assertThrows(answer, EngineException.class, () -> control.lists().all());
+            engine.answers.put("change_lists", answer);
+            assertThrows(answer, EngineException.class, () -> control.lists().updateAll());
         }
     }
 
     /** The engine refuses fields that it does not know, so ours must be among its own. */
     @Test
     public void what_we_ask_has_only_fields_of_the_examples() throws EngineException {
-        for (String kind : List.of("status", "vendors", "report")) {
+        for (String kind : List.of("status", "vendors", "report", "rules", "lists")) {
             answer(kind);
         }
         answer("explanation", "explain");
@@ -130,7 +186,19 @@ public class ControlTest {
         control.explain("a.example", "com.example");
         control.allow("a.example", 1795352400L, "com.example");
         control.block("a.example", null);
-        assertEquals(12, engine.requests.size());
+        control.addRule(true, "a.example", true);
+        control.removeRule("a.example");
+        control.rules();
+        ListControl lists = control.lists();
+        lists.all();
+        lists.add("https://lists.example/ads.txt");
+        lists.remove("ads-txt");
+        lists.update("ads-txt");
+        lists.updateAll();
+        lists.rollback("ads-txt");
+        lists.accept("ads-txt");
+        lists.setMode("ads-txt", Mode.OFF);
+        assertEquals(23, engine.requests.size());
         for (JSONObject request : engine.requests) {
             Set<String> known = new TreeSet<>();
             for (JSONObject example : Examples.requests(request.optString("do"))) {
