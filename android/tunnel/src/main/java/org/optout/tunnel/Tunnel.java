@@ -20,26 +20,35 @@ public final class Tunnel {
     private final Choices choices;
     private final SystemBridge bridge;
     private final Upkeep upkeep;
+    private final Errands errands;
 
-    Tunnel(Context context, Door door, Executor work) {
+    Tunnel(Context context, Door door, Executor work, Executor slow) {
         this.context = context.getApplicationContext();
         this.door = door;
         this.work = work;
         this.choices = new Choices(this.context);
         this.bridge = new SystemBridge(this.context);
         this.upkeep = new Upkeep(this, bridge);
+        this.errands = new Errands(this, slow);
     }
 
     public static synchronized Tunnel of(Context context) {
         if (only == null) {
-            only = new Tunnel(context, new NativeDoor(), Executors.newSingleThreadExecutor());
+            Executor work = Executors.newSingleThreadExecutor();
+            only = new Tunnel(context, new NativeDoor(), work, Errands.thread());
         }
         return only;
     }
 
     /** For tests: another engine, and a thread that they hold. */
     public static synchronized Tunnel replace(Context context, Door door, Executor work) {
-        only = new Tunnel(context, door, work);
+        return replace(context, door, work, work);
+    }
+
+    /** The same with another thread for errands. */
+    public static synchronized Tunnel replace(
+            Context context, Door door, Executor work, Executor slow) {
+        only = new Tunnel(context, door, work, slow);
         return only;
     }
 
@@ -59,6 +68,11 @@ public final class Tunnel {
     /** Whether the engine runs, and with what. */
     public Upkeep upkeep() {
         return upkeep;
+    }
+
+    /** What takes the engine too long for that thread. */
+    public Errands errands() {
+        return errands;
     }
 
     SystemBridge bridge() {

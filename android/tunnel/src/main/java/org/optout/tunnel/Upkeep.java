@@ -4,7 +4,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Whether the engine runs: with a tunnel while the service has one; without one while a screen is
- * shown that asked it something, and while a question is being answered; else not at all.
+ * shown that asked it something, and while a question is being answered or an errand done; else
+ * not at all.
  *
  * <p>All but {@link #comes} and {@link #goes} belongs on the engine's thread, so what is done here
  * is done in the order in which it was asked for, and no two orders end with different engines.
@@ -15,6 +16,7 @@ public final class Upkeep {
     private final SystemBridge bridge;
     private final AtomicInteger shown = new AtomicInteger();
     private boolean given;
+    private int errands;
 
     /** A question to the engine, or a change that it is asked for. */
     public interface Question<T> {
@@ -41,16 +43,22 @@ public final class Upkeep {
     /** Asks the engine; where none runs, one is started that waits for a tunnel. */
     public <T> T ask(Question<T> question) throws EngineException {
         try {
-            // One that ended under its tunnel is not replaced behind the service's back.
-            if (!given && !door.isRunning()) {
-                // Nobody watches the network for it, so it is to think that there is none.
-                door.networkChanged(Link.NONE);
-                start(NO_TUNNEL);
-            }
+            rouse();
             return question.ask();
         } finally {
             settle();
         }
+    }
+
+    /** An errand begins on another thread: the engine runs, and goes on until {@link #end}. */
+    void begin() throws EngineException {
+        rouse();
+        errands++;
+    }
+
+    void end() {
+        errands--;
+        settle();
     }
 
     /** Whether the engine runs and has the service's tunnel. */
@@ -76,9 +84,9 @@ public final class Upkeep {
         given = true;
     }
 
-    /** Takes the tunnel away. The engine goes with it, unless a screen is shown. */
+    /** Takes the tunnel away. The engine goes with it, unless it is needed without. */
     void take() {
-        if (given && shown.get() > 0 && door.isRunning()) {
+        if (given && isNeeded() && door.isRunning()) {
             bare();
         }
         given = false;
@@ -95,8 +103,21 @@ public final class Upkeep {
     }
 
     private void settle() {
-        if (!given && shown.get() <= 0) {
+        if (!given && !isNeeded()) {
             door.stop();
+        }
+    }
+
+    private boolean isNeeded() {
+        return shown.get() > 0 || errands > 0;
+    }
+
+    private void rouse() throws EngineException {
+        // One that ended under its tunnel is not replaced behind the service's back.
+        if (!given && !door.isRunning()) {
+            // Nobody watches the network for it, so it is to think that there is none.
+            door.networkChanged(Link.NONE);
+            start(NO_TUNNEL);
         }
     }
 
