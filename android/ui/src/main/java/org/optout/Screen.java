@@ -5,6 +5,9 @@ import android.os.Bundle;
 import android.view.LayoutInflater;
 import android.view.View;
 import android.view.ViewGroup;
+import android.view.inputmethod.EditorInfo;
+import android.widget.EditText;
+import android.widget.ImageButton;
 import android.widget.TextView;
 import java.util.function.Consumer;
 import org.optout.tunnel.EngineException;
@@ -109,6 +112,29 @@ abstract class Screen extends Activity {
         findViewById(id).setOnClickListener(view -> action.run());
     }
 
+    /** Shows the button at the end of the bar. */
+    void corner(int icon, int what, Runnable action) {
+        ImageButton corner = findViewById(R.id.corner);
+        corner.setImageResource(icon);
+        corner.setContentDescription(getString(what));
+        visible(R.id.corner, true);
+        onClick(R.id.corner, action);
+    }
+
+    /** A field for one line of any length: it wraps, and the last key of the keyboard is done. */
+    void field(int id, Runnable done) {
+        EditText field = findViewById(id);
+        field.setHorizontallyScrolling(false);
+        field.setMaxLines(FIELD_LINES);
+        field.setOnEditorActionListener((view, action, key) -> {
+            boolean last = action == EditorInfo.IME_ACTION_DONE;
+            if (last) {
+                done.run();
+            }
+            return last;
+        });
+    }
+
     private void later(Runnable show) {
         runOnUiThread(() -> {
             if (!isDestroyed()) {
@@ -116,4 +142,6 @@ abstract class Screen extends Activity {
             }
         });
     }
+
+    private static final int FIELD_LINES = 6; // more of it scrolls
 }

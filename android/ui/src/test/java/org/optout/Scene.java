@@ -39,7 +39,11 @@ final class Scene {
     }
 
     Scene(Executor work) {
-        tunnel = Tunnel.replace(context, engine, work);
+        this(work, work);
+    }
+
+    Scene(Executor work, Executor slow) {
+        tunnel = Tunnel.replace(context, engine, work, slow);
         app("net.oneplus.odm", "OnePlus System Service", Color.rgb(0xC6, 0x28, 0x28));
         app("com.example.weather", "Weather", Color.rgb(0x15, 0x65, 0xC0));
         app("com.example.chat", "Chat", Color.rgb(0x2E, 0x7D, 0x32));
@@ -49,6 +53,8 @@ final class Scene {
         engine.answers.put("vendors", VENDORS);
         engine.answers.put("report", REPORT);
         engine.answers.put("explain", EXPLANATION);
+        engine.answers.put("rules", OwnLists.RULES);
+        engine.answers.put("lists", OwnLists.LISTS);
     }
 
     Scene on() {
