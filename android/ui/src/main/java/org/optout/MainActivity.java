@@ -38,6 +38,7 @@ public final class MainActivity extends Screen implements Board.Listener {
         onClick(R.id.resume, () -> tunnel().resume());
         opens(R.id.to_log, LogActivity.class);
         opens(R.id.to_vendors, VendorsActivity.class);
+        opens(R.id.to_lists, ListsActivity.class);
         opens(R.id.to_rules, RulesActivity.class);
         opens(R.id.to_audit, AuditActivity.class);
         opens(R.id.to_apps, AppsActivity.class);

@@ -327,7 +327,8 @@ public class ChoicesOfTheUserTest {
         Later work = new Later();
         Scene slow = new Scene(work).on();
         for (Class<? extends Screen> screen : List.of(MainActivity.class, LogActivity.class,
-                VendorsActivity.class, AuditActivity.class, AppsActivity.class)) {
+                VendorsActivity.class, AuditActivity.class, AppsActivity.class, ListsActivity.class,
+                RulesActivity.class)) {
             slow.open(screen);
             assertTrue(screen.getSimpleName(), work.waiting() > 0);
             assertEquals(screen.getSimpleName(), 0, slow.engine.requests.size());

@@ -103,12 +103,44 @@ public class ScreensTest {
         all.add(new Scene().on().open(VendorsActivity.class));
         Scene vendor = new Scene().on();
         all.add(vendor.open(VendorActivity.class, VendorActivity.about(vendor.context, "oneplus")));
+        lists(all);
         all.add(new Scene().on().open(AuditActivity.class));
         all.add(new Scene().on().open(AppsActivity.class));
         Scene settings = new Scene().on();
         settings.tunnel.choices().setAutomation(true);
         all.add(settings.open(SettingsActivity.class));
         return all;
+    }
+
+    /** Those of lists and rules: filled, empty, at work, and with a sentence of the engine. */
+    private static void lists(List<Activity> all) {
+        all.add(new Scene().on().open(RulesActivity.class));
+        Scene bare = new Scene().on();
+        bare.engine.answers.put("rules", OwnLists.NO_RULES);
+        bare.engine.answers.put("lists", OwnLists.NONE);
+        all.add(bare.open(RulesActivity.class));
+        all.add(bare.open(ListsActivity.class));
+        all.add(new Scene().on().open(AddRuleActivity.class));
+        for (String list : List.of("ads-txt", "phones-txt", "games-txt")) {
+            Scene one = new Scene().on();
+            all.add(one.open(OneListActivity.class, OneListActivity.about(one.context, list)));
+        }
+        Scene working = new Scene(Runnable::run, work -> { }).on();
+        ListsActivity lists = working.open(ListsActivity.class);
+        lists.findViewById(R.id.beside_corner).performClick();
+        all.add(lists);
+        Scene refusing = new Scene();
+        refusing.engine.answers.put("change_lists", "[{\"failed\":\"not added: the name of its server is not found; "
+                + "check the address and this device's connection\"}]");
+        AddListActivity add = refusing.open(AddListActivity.class);
+        add.<TextView>findViewById(R.id.list_place).setText("https://lists.example/folder/of/lists/ads.txt");
+        add.findViewById(R.id.add).performClick();
+        Scene.settle();
+        all.add(add);
+        ListsActivity told = new Scene().on().open(ListsActivity.class);
+        told.findViewById(R.id.beside_corner).performClick();
+        Scene.settle();
+        all.add(told);
     }
 
     private static List<View> all(View view) {

@@ -90,6 +90,16 @@ public class Screenshots {
     }
 
     @Test
+    public void lists() throws IOException {
+        light_and_dark("lists", () -> new Scene().on().open(ListsActivity.class));
+    }
+
+    @Test
+    public void rules() throws IOException {
+        light_and_dark("rules", () -> new Scene().on().open(RulesActivity.class));
+    }
+
+    @Test
     public void log() throws IOException {
         light_and_dark("log", () -> new Scene().on().open(LogActivity.class));
     }
