@@ -62,6 +62,10 @@ fn rules_and_vendor_modes_take_effect_at_once() {
         assert_passed(phone, news, ORDINARY[0], "allowed by the user");
         daemon.ok(&["block", check]);
         assert_blocked(phone, check, "the user may block anything");
+        daemon.ok(&["block", "BÜCHER.example"]);
+        assert_blocked(phone, "xn--bcher-kva.example", "as it is written on the wire");
+        daemon.ok(&["block", "bücher.example", "--remove"]);
+        assert!(!daemon.ok(&["block"]).contains("bcher"), "removed in another spelling");
 
         daemon.ok(&["vendors", "oneplus", "watch"]);
         passed(&lab, "watched");

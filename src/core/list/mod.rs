@@ -36,6 +36,7 @@ use crate::core::rule::Rule;
 pub use detect::{Detected, detect};
 pub use fault::{Class, Fault};
 pub use guard::Guard;
+pub use names::host_name;
 pub use patterns::{MAX_COMPILED, MAX_NESTING, MAX_REGEX, MAX_STATES, compile as compile_pattern};
 pub use reader::{Counts, Reader};
 pub use whole::{NotAList, check};

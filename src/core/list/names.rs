@@ -6,6 +6,7 @@ use idna::AsciiDenyList;
 use idna::uts46::{DnsLength, Hyphens, Uts46};
 
 use super::Fault;
+use crate::core::host::HostName;
 
 /// Puts the name that `word` means into `buffer`, in the form of
 /// [`crate::core::host::HostName`]: lower case, no final dot, U-labels in Punycode
@@ -34,6 +35,16 @@ pub(super) fn read<'a>(word: &str, buffer: &'a mut String) -> Result<&'a str, Fa
         Ok(()) => Ok(buffer),
         Err(BadName) => Err(reason(word)),
     }
+}
+
+/// The name that a person means by `word`, in letters of any script.
+///
+/// # Errors
+///
+/// A [`Fault`] that says why it is none, as for a word of a list.
+pub fn host_name(word: &str) -> Result<HostName, Fault> {
+    let mut buffer = String::new();
+    read(word, &mut buffer)?.parse().map_err(|_| Fault::BadName)
 }
 
 struct BadName;

@@ -236,6 +236,24 @@ fn what_cannot_be_a_rule_of_mine_is_refused() {
 }
 
 #[test]
+fn a_name_of_mine_may_be_in_any_script() {
+    for (written, name) in [
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("*.bücher.example", "*.xn--bcher-kva.example"),
+        ("例え。example", "xn--r8jz45g.example"),
+    ] {
+        let subject: UserSubject = written.parse().unwrap();
+        assert_eq!(subject.to_string(), name, "{written}");
+    }
+    for (written, why) in
+        [("bü cher.example", "does not name a host"), ("ü\u{200b}.example", "control")]
+    {
+        let refused = UserRule::new(true, written, false).unwrap_err();
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+}
+
+#[test]
 fn evidence_is_every_rule_with_the_deciding_one_first() {
     let lines = [
         "l block *.a.example",

@@ -11,6 +11,7 @@ use super::limits::{Limit, ListLimits, Scene};
 use crate::core::catalog::Action;
 use crate::core::flow::{Client, Owner};
 use crate::core::host::{HostName, HostNameError};
+use crate::core::list::{self, Fault};
 use crate::core::prefix::{Prefix, PrefixError};
 use crate::core::rule::Device;
 use crate::core::rules::{Builder, Hit, Kind, RuleSet, Scope};
@@ -64,6 +65,14 @@ pub enum UserRuleError {
         /// Why it is not a name.
         why: HostNameError,
     },
+    /// It has letters that no host name has on the wire, and none that stand for such.
+    #[error("{subject:?} {why}")]
+    Letters {
+        /// As it was written.
+        subject: String,
+        /// Why it is not a name.
+        why: Fault,
+    },
     /// It is meant as an address or a prefix, and is none.
     #[error("{subject:?}: {why}")]
     Prefix {
@@ -83,7 +92,7 @@ pub enum UserRuleError {
 }
 
 impl UserRule {
-    /// A rule about `subject`: a name (with what is below it, unless `exact`),
+    /// A rule about `subject`: a name in any script (with what is below it, unless `exact`),
     /// `*.` and a name (only what is below it), an address or a prefix.
     ///
     /// # Errors
@@ -173,9 +182,13 @@ impl UserSubject {
             None if exact => (text, Scope::Exact),
             None => (text, Scope::WithSubdomains),
         };
-        let host =
-            name.parse().map_err(|why| UserRuleError::Subject { subject: text.into(), why })?;
-        Ok(Self::Host(host, scope))
+        let subject = || text.to_owned();
+        let host = if name.is_ascii() {
+            name.parse().map_err(|why| UserRuleError::Subject { subject: subject(), why })
+        } else {
+            list::host_name(name).map_err(|why| UserRuleError::Letters { subject: subject(), why })
+        };
+        Ok(Self::Host(host?, scope))
     }
 }
 

@@ -8,7 +8,7 @@ use super::Daemon;
 use crate::config::Config;
 use crate::core::catalog::{self, Action, Pack};
 use crate::core::engine::Input;
-use crate::core::policy::Policy;
+use crate::core::policy::{Policy, UserSubject};
 use crate::core::verdict::Mode;
 use crate::request::{LogLine, LogQuery, Request, Response, UserRule, VendorLine};
 use crate::shell::clock;
@@ -154,10 +154,11 @@ impl Daemon {
         self.state.rules.known.iter().filter(live).cloned().collect()
     }
 
-    fn add_rule(&mut self, rule: UserRule) -> Outcome {
+    fn add_rule(&mut self, mut rule: UserRule) -> Outcome {
         if rulebook::user_rule(&rule, clock::now(), clock::wall_seconds())?.is_none() {
             return Err("the time of this rule is over already; give a later end".into());
         }
+        rule.subject = as_kept(&rule.subject);
         self.change_state(|state| {
             state.rules.known.retain(|known| !same_scope(known, &rule));
             state.rules.known.push(rule);
@@ -168,8 +169,10 @@ impl Daemon {
 
     fn remove_rule(&mut self, subject: &str) -> Outcome {
         let before = self.state.rules.known.len();
-        let subject = subject.trim_end_matches('.').to_ascii_lowercase();
-        self.change_state(|state| state.rules.known.retain(|rule| rule.subject != subject));
+        let subject = as_kept(subject);
+        self.change_state(|state| {
+            state.rules.known.retain(|rule| as_kept(&rule.subject) != subject);
+        });
         if self.state.rules.known.len() == before {
             return Err(format!(
                 "there is no rule of yours for {subject:?}; `optout allow` and `optout block` show them"
@@ -356,6 +359,11 @@ fn collects(packs: &[Pack], host: &str) -> Option<String> {
 
 async fn next(live: &mut Option<Subscription>) -> Option<LogLine> {
     live.as_mut()?.next().await
+}
+
+/// A subject in the one form in which it can be found again.
+fn as_kept(subject: &str) -> String {
+    subject.parse().map_or_else(|_| subject.to_owned(), |read: UserSubject| read.to_string())
 }
 
 fn same_scope(known: &UserRule, new: &UserRule) -> bool {
