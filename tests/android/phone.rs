@@ -50,7 +50,7 @@ impl<'n> Phone<'n> {
             "-XX:-UsePerfData",
             "-cp",
         ]);
-        command.arg(classes()).arg("Phone").arg(library()).args(["TUN", "SPARE", "COPIES"]);
+        command.arg(classes()).arg("Phone").arg(library(node)).args(["TUN", "SPARE", "COPIES"]);
         let log = fs::File::create(node.dir().join("phone.log")).expect("tmpfs");
         command.env("SSL_CERT_FILE", TRUSTED);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
@@ -226,11 +226,13 @@ fn built() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_optout")).parent().expect("a folder").to_owned()
 }
 
-/// The engine as a library for Java.
-fn library() -> PathBuf {
-    let library = built().join("liboptout.so");
-    assert!(library.is_file(), "{} is missing; `./dev android` makes it", library.display());
-    library
+/// The engine as a library for Java, in a place that the user `nobody` can read, as a home is not.
+fn library(node: &Node) -> PathBuf {
+    let [from, to] = [built(), node.dir().to_owned()].map(|dir| dir.join("liboptout.so"));
+    assert!(from.is_file(), "{} is missing; `./dev android` makes it", from.display());
+    let mount = format!("touch {0} && mount --bind {1} {0}", to.display(), from.display());
+    node.ok(&format!("[ -s {} ] || {{ {mount}; }}", to.display()));
+    to
 }
 
 /// The Java side, compiled here and now: it takes a second.
