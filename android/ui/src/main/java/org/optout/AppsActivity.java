@@ -12,7 +12,6 @@ import android.widget.TextView;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
@@ -73,14 +72,8 @@ public final class AppsActivity extends Screen {
     }
 
     private void sift() {
-        String text = Search.text(this);
-        List<Item> found = new ArrayList<>();
-        for (Item item : apps) {
-            String in = item.name + " " + item.app.packageName;
-            if (in.toLowerCase(Locale.getDefault()).contains(text)) {
-                found.add(item);
-            }
-        }
+        List<Item> found =
+                Search.sift(this, apps, item -> item.name + " " + item.app.packageName);
         rows.show(found);
         visible(R.id.empty, found.isEmpty());
     }

@@ -3,9 +3,7 @@ package org.optout;
 import android.os.Bundle;
 import android.widget.ListView;
 import android.widget.RadioGroup;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import org.optout.control.LogLine;
 import org.optout.control.Outcome;
 
@@ -57,22 +55,12 @@ public final class LogActivity extends Screen {
     }
 
     private void sift() {
-        String text = Search.text(this);
-        List<LogLine> found = new ArrayList<>();
-        for (LogLine line : lines) {
-            if (matches(line, text)) {
-                found.add(line);
-            }
-        }
+        List<LogLine> found = Search.sift(this, lines,
+                line -> line.subject() + " " + programs.name(line.client()));
         rows.show(found);
         setText(R.id.empty, getString(
-                lines.isEmpty() && text.isEmpty() ? R.string.log_empty : R.string.log_no_match));
+                lines.isEmpty() && Search.text(this).isEmpty() ? R.string.log_empty : R.string.log_no_match));
         visible(R.id.empty, found.isEmpty());
-    }
-
-    private boolean matches(LogLine line, String text) {
-        String in = line.subject() + " " + programs.name(line.client());
-        return in.toLowerCase(Locale.getDefault()).contains(text);
     }
 
     private static final long NEWEST = 500; // lines: a few hours of a busy phone

@@ -7,8 +7,8 @@ import android.view.View;
 import android.widget.ListView;
 import android.widget.TextView;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
-import java.util.Locale;
 import org.optout.control.Client;
 import org.optout.control.Outcome;
 import org.optout.control.UserRule;
@@ -50,14 +50,9 @@ public final class RulesActivity extends Screen {
     }
 
     private void sift() {
-        String text = Search.text(this);
-        List<UserRule> found = new ArrayList<>();
-        for (UserRule rule : rules) {
-            String in = rule.subject() + " " + (rule.app() == null ? "" : app(rule.app()));
-            if (in.toLowerCase(Locale.getDefault()).contains(text)) {
-                found.add(0, rule); // the newest first
-            }
-        }
+        List<UserRule> found = Search.sift(this, rules,
+                rule -> rule.subject() + " " + (rule.app() == null ? "" : app(rule.app())));
+        Collections.reverse(found); // the newest first
         rows.show(found);
         setText(R.id.empty, getString(
                 rules.isEmpty() ? R.string.rules_empty : R.string.log_no_match));

@@ -3,7 +3,10 @@ package org.optout;
 import android.text.Editable;
 import android.text.TextWatcher;
 import android.widget.EditText;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
+import java.util.function.Function;
 
 /** The search field of a screen with a list. */
 final class Search {
@@ -23,6 +26,18 @@ final class Search {
                 changed.run();
             }
         });
+    }
+
+    /** Those in whose words is what is searched for, in the same order. */
+    static <T> List<T> sift(Screen screen, List<T> all, Function<T, String> words) {
+        String text = text(screen);
+        List<T> found = new ArrayList<>();
+        for (T one : all) {
+            if (words.apply(one).toLowerCase(Locale.getDefault()).contains(text)) {
+                found.add(one);
+            }
+        }
+        return found;
     }
 
     /** What is searched for, in lower case; empty for all. */

@@ -5,9 +5,7 @@ import android.view.View;
 import android.widget.ListView;
 import android.widget.Switch;
 import android.widget.TextView;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import org.optout.control.Mode;
 import org.optout.control.VendorLine;
 
@@ -43,13 +41,7 @@ public final class VendorsActivity extends Screen {
     }
 
     private void sift() {
-        String text = Search.text(this);
-        List<VendorLine> found = new ArrayList<>();
-        for (VendorLine vendor : vendors) {
-            if (vendor.name().toLowerCase(Locale.getDefault()).contains(text)) {
-                found.add(vendor);
-            }
-        }
+        List<VendorLine> found = Search.sift(this, vendors, VendorLine::name);
         rows.show(found);
         setText(R.id.empty, getString(
                 vendors.isEmpty() ? R.string.vendors_empty : R.string.log_no_match));

@@ -178,11 +178,7 @@ public class RealEngineScreensTest {
         settle();
         assertFalse(mode(list, 0).isChecked());
         assertEquals("passed", outcome("ads.example"));
-        list.getAdapter().getView(0, null, list).performClick();
-        Intent about = shadowOf(lists).getNextStartedActivity();
-        close();
-
-        Activity one = open(OneListActivity.class, about);
+        Activity one = openFirst(lists);
         one.findViewById(R.id.remove).performClick();
         settle();
         confirm();
@@ -196,16 +192,21 @@ public class RealEngineScreensTest {
         Files.write(new File(tunnel.configDir(), "optout.toml").toPath(),
                 List.of("[[lists]]", "path = '" + file.getPath() + "'"));
         Activity lists = open(ListsActivity.class, null);
-        ListView list = lists.findViewById(R.id.list);
-        list.getAdapter().getView(0, null, list).performClick();
-        Intent about = shadowOf(lists).getNextStartedActivity();
-        close();
-        Activity one = open(OneListActivity.class, about);
+        Activity one = openFirst(lists);
         one.findViewById(R.id.remove).performClick();
         settle();
         confirm();
         assertTrue(text(one, R.id.fault), text(one, R.id.fault).contains("stands in the configuration"));
         assertFalse(one.isFinishing());
+    }
+
+    /** The screen of the first list. */
+    private Activity openFirst(Activity lists) throws Exception {
+        ListView list = lists.findViewById(R.id.list);
+        list.getAdapter().getView(0, null, list).performClick();
+        Intent about = shadowOf(lists).getNextStartedActivity();
+        close();
+        return open(OneListActivity.class, about);
     }
 
     private String outcome(String host) throws Exception {
